@@ -1,0 +1,49 @@
+# Every target sets up what it needs; nothing has to be installed by hand but Python 3.11+, git and make.
+VENV   ?= .venv
+# The newest Python of .python-version that this machine has and that can make an environment.
+PYTHON ?= $(shell for v in $$(cat .python-version) ''; do p=python$${v:-3}; \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+STAMP  := $(VENV)/.lock-$(shell cksum < requirements.lock | tr ' ' '-')
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: load test check lint types contracts format setup lock clean
+
+load: $(STAMP)
+	$(BIN)/locust -f locustfile.py --headless $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m integration $(ARGS)
+
+check: lint types contracts test
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv was found; install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	touch $@
+
+# Needs uv on the PATH. The lock holds hashes and markers for every platform, and names no registry.
+lock:
+	uv pip compile pyproject.toml --group test --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
+
+clean:
+	rm -rf $(VENV) reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Is the backend right, does the instrument measure right, does a whole run tell the truth?"""
