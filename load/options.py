@@ -1,0 +1,202 @@
+"""The command line and the web UI's start form, frozen into one `Options`.
+
+`add_options` is handed Locust's parser; this file imports no Locust. Names of scenarios are checked by
+`load.plugin`, which knows them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from load.errors import UsageError
+
+FAILURES: Final = ("all", "harmless", "none")
+ARRIVALS: Final = ("poisson", "constant", "closed")
+COVERAGE: Final = ("auto", "branch", "off")
+BUNDLED_APP: Final = "backend.app:create_app"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the default profile gives where the user says nothing."""
+
+    users: int
+    spawn_rate: float
+    run_time: str
+    think_s: float
+    mix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for, checked.
+
+    run_time_s: None runs until stopped. host: a server that already runs; None starts `app`. scenarios:
+    empty for all. mix: weight of each scenario, empty for the profile's.
+    """
+
+    users: int
+    spawn_rate: float
+    run_time_s: float | None
+    host: str | None
+    token_env: str | None
+    app: str
+    app_dir: Path
+    cov_source: tuple[str, ...]
+    coverage: str
+    scenarios: tuple[str, ...]
+    mix: Mapping[str, int]
+    failures: str
+    prompts: Path | None
+    seed: int
+    arrivals: str
+    think_s: float
+    reports: Path
+    trace_headers: bool
+
+
+def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
+    """Adds Streamgauge's options to Locust's parser; README.md has the same table."""
+    parser.allow_abbrev = False  # Locust would take `--headles` for `--headless`
+    parser.set_defaults(
+        num_users=defaults.users,
+        spawn_rate=defaults.spawn_rate,
+        run_time=defaults.run_time,
+        stop_timeout="10",
+    )
+    group = parser.add_argument_group("Streamgauge", "what is measured, who comes, and what counts")
+    add = group.add_argument
+    add("--app", default=BUNDLED_APP, metavar="MODULE:NAME", help="the ASGI app to start under coverage")
+    add("--app-dir", default=".", metavar="DIR", help="the folder that --app is imported from")
+    add("--cov-source", default="", metavar="PACKAGES", help="packages to measure, separated by commas")
+    add(
+        "--coverage",
+        default="auto",
+        choices=COVERAGE,
+        help="lines with the cheapest core, branches, or nothing",
+    )
+    add(
+        "--token-env",
+        default="",
+        metavar="NAME",
+        help="with --host: the variable that holds the bearer token(s)",
+    )
+    add("--scenario", action="append", default=[], metavar="NAME", help="this scenario alone; repeatable")
+    add("--mix", default=defaults.mix, metavar="NAME=WEIGHT,…", help="how many users of each kind come")
+    add(
+        "--failures",
+        default="",
+        choices=("", *FAILURES),
+        help="which failures come: all, with --host harmless",
+    )
+    add("--prompts", default="", metavar="FILE", help="your own messages: JSONL, or ShareGPT-style JSON")
+    add("--seed", default="", metavar="N", help="the same prompts, order and arrivals again")
+    add("--arrivals", default="poisson", choices=ARRIVALS, help="the schedule of each user")
+    add(
+        "--think-s", default=str(defaults.think_s), metavar="S", help="mean time between two starts of a user"
+    )
+    add("--reports", default="reports", metavar="DIR", help="where each run leaves its folder")
+    add(
+        "--no-trace-headers",
+        action="store_true",
+        default=False,
+        help="send no traceparent and X-Correlation-Id",
+    )
+
+
+def read_options(parsed: argparse.Namespace, host: str | None) -> Options:
+    """`parsed` checked and frozen.
+
+    Raises UsageError with one line that names the option, what was given and what is possible.
+    """
+    users = parsed.num_users
+    if users is None or users < 1:
+        raise UsageError(f"--users {users}: at least one user is needed")
+    if not parsed.spawn_rate or parsed.spawn_rate <= 0:
+        raise UsageError(f"--spawn-rate {parsed.spawn_rate}: must be above 0")
+    host = (host or "").strip() or None
+    if host and not host.startswith(("http://", "https://")):
+        raise UsageError(f"--host {host}: must start with http:// or https://")
+    app_dir = Path(parsed.app_dir)
+    if not app_dir.is_dir():
+        raise UsageError(f"--app-dir {parsed.app_dir}: no such folder")
+    prompts = Path(parsed.prompts) if parsed.prompts else None
+    if prompts is not None and not prompts.is_file():
+        raise UsageError(f"--prompts {parsed.prompts}: no such file")
+    return Options(
+        users=users,
+        spawn_rate=float(parsed.spawn_rate),
+        run_time_s=float(parsed.run_time) if parsed.run_time else None,
+        host=host,
+        token_env=parsed.token_env or None,
+        app=_app(parsed.app),
+        app_dir=app_dir,
+        cov_source=tuple(_split(parsed.cov_source)),
+        coverage=_choice("--coverage", parsed.coverage, COVERAGE),
+        scenarios=tuple(dict.fromkeys(name for item in _listed(parsed.scenario) for name in _split(item))),
+        mix=_mix(parsed.mix),
+        failures=_choice("--failures", parsed.failures or ("harmless" if host else "all"), FAILURES),
+        prompts=prompts,
+        seed=_seed(parsed.seed),
+        arrivals=_choice("--arrivals", parsed.arrivals, ARRIVALS),
+        think_s=_seconds("--think-s", parsed.think_s),
+        reports=Path(parsed.reports),
+        trace_headers=not parsed.no_trace_headers,
+    )
+
+
+def _app(text: str) -> str:
+    module, colon, name = text.partition(":")
+    if not (module and colon and name.removesuffix("()").isidentifier()):
+        raise UsageError(f"--app {text}: must read module:name, for example shop.api:app")
+    return text
+
+
+def _mix(text: str) -> Mapping[str, int]:
+    mix: dict[str, int] = {}
+    for item in _split(text):
+        name, equals, weight = item.partition("=")
+        if not (name and equals and weight.strip().isdecimal()):
+            raise UsageError(f"--mix {text}: '{item}' must read NAME=WEIGHT, for example chat_ws=70")
+        mix[name.strip()] = int(weight)
+    if text.strip() and not any(mix.values()):
+        raise UsageError(f"--mix {text}: at least one weight must be above 0")
+    return MappingProxyType(mix)
+
+
+def _seed(text: str) -> int:
+    if not str(text).strip():
+        return secrets.randbits(32)
+    if not str(text).strip().isdecimal():
+        raise UsageError(f"--seed {text}: must be a whole number, 0 or more")
+    return int(text)
+
+
+def _seconds(option: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise UsageError(f"{option} {text}: must be a number of seconds above 0 and at most 3600")
+    return value
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:  # the web form can send anything
+        raise UsageError(f"{option} {value}: must be one of {', '.join(choices)}")
+    return value
+
+
+def _split(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _listed(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])

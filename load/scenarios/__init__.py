@@ -1,0 +1,1 @@
+"""Who comes: kinds of user, each with the outcome it expects."""

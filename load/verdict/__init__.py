@@ -1,0 +1,1 @@
+"""What a run means: values in, findings and one exit code out; pure and repeatable."""
