@@ -1,0 +1,1 @@
+"""The wire: one router a file, its schemas beside it."""

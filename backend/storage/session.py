@@ -1,0 +1,206 @@
+"""The way to the database: short transactions, one writer at a time on SQLite, a name for each failure."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import anyio
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from backend import telemetry
+from backend.errors import ErrorCode, Problem
+from backend.settings import Settings
+
+__all__ = ["Database", "StorageUnavailable", "retrying"]
+
+T = TypeVar("T")
+log = telemetry.logger(__name__)
+
+# What may succeed when it is simply tried again.
+_TRANSIENT: Final = frozenset({"busy", "deadlock", "serialization"})
+_SQLSTATES: Final = {
+    "40P01": "deadlock",
+    "40001": "serialization",
+    "55P03": "busy",  # lock_timeout
+    "57014": "statement_timeout",
+    "53100": "full",
+    "53300": "connections",
+}
+_SQLITE_CODES: Final = {
+    sqlite3.SQLITE_BUSY: "busy",
+    sqlite3.SQLITE_LOCKED: "busy",
+    sqlite3.SQLITE_FULL: "full",
+    sqlite3.SQLITE_IOERR: "io",
+    sqlite3.SQLITE_READONLY: "readonly",
+    sqlite3.SQLITE_CORRUPT: "corrupt",
+    sqlite3.SQLITE_NOTADB: "corrupt",
+    sqlite3.SQLITE_CANTOPEN: "unreachable",
+}
+_PAUSES_S: Final = (0.05, 0.1, 0.2)
+
+
+class StorageUnavailable(Problem):
+    """The database is locked, full, down or out of connections; `kind` says which."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(ErrorCode.STORAGE_UNAVAILABLE)
+        self.kind = kind
+        self.transient = kind in _TRANSIENT
+
+
+class Database:
+    """Engines with their limits. `read()` and `write()` are the only ways in.
+
+    Both blocks are shielded from cancellation: a transaction that is cut in two would keep its lock, and each
+    of them is bounded by the lock, statement and pool timeouts. Keep them short: no send and no provider inside.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        url = make_url(settings.database_url)
+        pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": settings.db_pool_timeout}
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            connect = {"timeout": settings.db_lock_timeout, "isolation_level": None}
+            self._reader = create_async_engine(
+                url,
+                **pool,
+                pool_size=settings.db_pool_size,
+                isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
+                connect_args=connect,
+            )
+            # One connection: writers queue here, in order and bounded, instead of polling the file's lock.
+            self._writer = create_async_engine(url, **pool, pool_size=1, connect_args=connect)
+            event.listen(self._reader.sync_engine, "connect", _prepare_sqlite_reader)
+            event.listen(self._writer.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+        else:
+            limits = {
+                "lock_timeout": round(settings.db_lock_timeout * 1000),
+                "statement_timeout": round(settings.db_statement_timeout * 1000),
+                "timezone": "UTC",
+            }
+            self._writer = create_async_engine(
+                url,
+                **pool,
+                pool_size=settings.db_pool_size,
+                pool_pre_ping=True,
+                connect_args={
+                    "connect_timeout": 2,
+                    "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+                },
+            )
+            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading, without a transaction: each statement sees its own snapshot."""
+        with anyio.CancelScope(shield=True):
+            try:
+                async with self._reader.connect() as connection:
+                    yield connection
+            except _STORAGE_ERRORS as error:
+                raise _unavailable(error) from error
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end of the block and rolls back when the block raises.
+
+        `IntegrityError` passes through: the caller knows which rule it means.
+        """
+        with anyio.CancelScope(shield=True):
+            try:
+                async with self._writer.begin() as connection:
+                    yield connection
+            except _STORAGE_ERRORS as error:
+                raise _unavailable(error) from error
+
+    def in_use(self) -> int:
+        """Connections that are checked out at this moment."""
+        engines: set[AsyncEngine] = {self._writer, self._reader} if self.is_sqlite else {self._writer}
+        return sum(engine.pool.checkedout() for engine in engines if isinstance(engine.pool, QueuePool))
+
+    async def ping(self) -> None:
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._writer.dispose()
+            if self.is_sqlite:
+                await self._reader.dispose()
+
+
+async def retrying(work: Callable[[], Awaitable[T]]) -> T:
+    """Runs a unit of work, and again up to three times while it fails for a reason that passes by itself."""
+    for pause_s in _PAUSES_S:
+        try:
+            return await work()
+        except StorageUnavailable as error:
+            if not error.transient:
+                raise
+            await anyio.sleep(pause_s)
+    return await work()
+
+
+_STORAGE_ERRORS: Final = (DBAPIError, PoolTimeoutError, OSError)
+
+
+def _unavailable(error: Exception) -> Exception:
+    """What a storage error means to the caller; the error itself if the fault is ours."""
+    if isinstance(error, IntegrityError | DataError | ProgrammingError):
+        return error
+    kind = _kind(error)
+    telemetry.db_errors_total.labels(kind).inc()
+    log.warning("storage_unavailable", extra={"kind": kind, "reason": type(error).__name__})
+    return StorageUnavailable(kind)  # D1
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, PoolTimeoutError):
+        return "pool_timeout"
+    if not isinstance(error, DBAPIError):
+        return "unreachable"  # a bare OSError of the driver
+    cause = error.orig
+    sqlite_code = getattr(cause, "sqlite_errorcode", None)
+    if sqlite_code is not None:
+        return _SQLITE_CODES.get(sqlite_code & 0xFF, "other")
+    state = getattr(cause, "sqlstate", None)
+    if state is not None:
+        return _SQLSTATES.get(state, "lost" if state.startswith(("08", "57P")) else "other")
+    return "lost" if isinstance(error, DatabaseError | InterfaceError) else "other"
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _prepare_sqlite_reader(connection: Any, record: object) -> None:
+    _prepare_sqlite(connection, record)
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A transaction that reads first and writes later cannot wait for another writer; this one waits at once.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
