@@ -19,7 +19,6 @@ from load.errors import UsageError
 FAILURES: Final = ("all", "harmless", "none")
 ARRIVALS: Final = ("poisson", "constant", "closed")
 COVERAGE: Final = ("auto", "branch", "off")
-BUNDLED_APP: Final = "backend.app:create_app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Defaults:
 class Options:
     """What the user asked for, checked.
 
-    run_time_s: None runs until stopped. host: a server that already runs; None starts `app`. scenarios:
+    run_time_s: None runs until stopped. host: a server that already runs; None starts the backend in `app_dir`. scenarios:
     empty for all. mix: weight of each scenario, empty for the profile's.
     """
 
@@ -46,9 +45,7 @@ class Options:
     run_time_s: float | None
     host: str | None
     token_env: str | None
-    app: str
     app_dir: Path
-    cov_source: tuple[str, ...]
     coverage: str
     scenarios: tuple[str, ...]
     mix: Mapping[str, int]
@@ -72,9 +69,7 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     )
     group = parser.add_argument_group("Streamgauge", "what is measured, who comes, and what counts")
     add = group.add_argument
-    add("--app", default=BUNDLED_APP, metavar="MODULE:NAME", help="the ASGI app to start under coverage")
-    add("--app-dir", default=".", metavar="DIR", help="the folder that --app is imported from")
-    add("--cov-source", default="", metavar="PACKAGES", help="packages to measure, separated by commas")
+    add("--app-dir", default=".", metavar="DIR", help="another checkout of the backend to start")
     add(
         "--coverage",
         default="auto",
@@ -135,9 +130,7 @@ def read_options(parsed: argparse.Namespace, host: str | None) -> Options:
         run_time_s=float(parsed.run_time) if parsed.run_time else None,
         host=host,
         token_env=parsed.token_env or None,
-        app=_app(parsed.app),
         app_dir=app_dir,
-        cov_source=tuple(_split(parsed.cov_source)),
         coverage=_choice("--coverage", parsed.coverage, COVERAGE),
         scenarios=tuple(dict.fromkeys(name for item in _listed(parsed.scenario) for name in _split(item))),
         mix=_mix(parsed.mix),
@@ -149,13 +142,6 @@ def read_options(parsed: argparse.Namespace, host: str | None) -> Options:
         reports=Path(parsed.reports),
         trace_headers=not parsed.no_trace_headers,
     )
-
-
-def _app(text: str) -> str:
-    module, colon, name = text.partition(":")
-    if not (module and colon and name.removesuffix("()").isidentifier()):
-        raise UsageError(f"--app {text}: must read module:name, for example shop.api:app")
-    return text
 
 
 def _mix(text: str) -> Mapping[str, int]:

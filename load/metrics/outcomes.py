@@ -1,0 +1,80 @@
+"""What was declared and what came: counts for each scenario and deadline, mergeable like the histograms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from load.metrics.histogram import Histogram
+
+KEPT_IDS = 3
+"""So many ids of each unexpected outcome are kept; the rest is counted."""
+
+
+@dataclass(slots=True)
+class Unexpected:
+    """One kind of ending that nobody declared. ids: of its first streams, at most KEPT_IDS."""
+
+    seen: str
+    count: int = 0
+    ids: list[str] = field(default_factory=list)
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All streams of one scenario. expected: as text, `ERROR(first_token_timeout)`."""
+
+    expected: str
+    harmless: bool = True
+    total: int = 0
+    as_expected: int = 0
+    unexpected: dict[str, Unexpected] = field(default_factory=dict)
+
+    def book_expected(self) -> None:
+        """One stream ended as declared."""
+        self.total += 1
+        self.as_expected += 1
+
+    def book_unexpected(self, seen: str, stream_id: str, *, timed_out: bool = False) -> bool:
+        """One stream ended as `seen`; True while its frames are still worth keeping."""
+        self.total += 1
+        kind = self.unexpected.setdefault(seen, Unexpected(seen, timed_out=timed_out))
+        kind.count += 1
+        if len(kind.ids) >= KEPT_IDS:
+            return False
+        kind.ids.append(stream_id)
+        return True
+
+
+@dataclass(slots=True)
+class Deadline:
+    """A configured limit and how long its firing took, seen from the client. early: fired before the limit
+    by the target's own word."""
+
+    configured_ms: float
+    observed: Histogram = field(default_factory=Histogram)
+    early: int = 0
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Scenario -> Outcome, and error code -> Deadline."""
+
+    scenarios: dict[str, Outcome] = field(default_factory=dict)
+    deadlines: dict[str, Deadline] = field(default_factory=dict)
+
+    def declare(self, scenario: str, expected: str) -> Outcome:
+        """The outcome of `scenario`, counted from zero at its first declaration."""
+        outcome = self.scenarios.get(scenario)
+        if outcome is None:
+            outcome = self.scenarios[scenario] = Outcome(expected)
+        return outcome
+
+    def book_deadline(
+        self, code: str, configured_ms: float, observed_ns: int, elapsed_ms: float | None
+    ) -> None:
+        """A deadline of the target fired. elapsed_ms: the target's own word, None where it gave none."""
+        deadline = self.deadlines.setdefault(code, Deadline(configured_ms))
+        deadline.observed.add(observed_ns)
+        if elapsed_ms is not None and elapsed_ms < configured_ms - 1:
+            deadline.early += 1

@@ -1,0 +1,260 @@
+"""Joins Locust to the instrument: the only file with Locust event listeners.
+
+One `LoadRun` at a time goes through
+
+    state      reached by                              on leaving
+    PREPARED   `init` (headless), `test_start` (web)   the target is started and answers
+    LOADING    `test_start`                            users come; the measuring window opens when all are there
+    ENDED      `finish`, once                          the target is stopped, all is written, the verdict stands
+
+Headless the target is started in `init`, since Locust counts `-t` from before `test_start`. `finish` runs
+under a lock and once: `quitting` calls it headless, a greenlet after `test_stop` in the web UI, and a second
+signal only waits for it. Exceptions in a listener are swallowed by Locust and would read as exit 1, so each
+listener ends in `sys.exit` with a code of ours.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from locust import events
+from locust.env import Environment
+from locust.runners import LocalRunner, Runner
+
+from load.conclude import LoadRun, conclude
+from load.errors import ExitCode, LoadError, UsageError
+from load.options import Options, add_options, read_options
+from load.prepare import prepare
+from load.report.console import say, show_progress
+from load.scenarios.base import AgentUser
+from load.scenarios.failures import ROWS, Failures
+from load.scenarios.profile import DEFAULTS
+
+WATCH_S = 0.5
+PROGRESS_S = 5.0
+GAUGE_S = 0.005
+REFUSALS_IN_A_ROW = 20
+
+
+def install() -> None:
+    """Called by the locustfile; nothing is started before Locust's `init`."""
+    plugin = Plugin()
+    events.init_command_line_parser.add_listener(plugin.on_parser)
+    events.init.add_listener(plugin.on_init)
+    events.test_start.add_listener(plugin.on_test_start)
+    events.spawning_complete.add_listener(plugin.on_spawning_complete)
+    events.test_stopping.add_listener(plugin.on_test_stopping)
+    events.test_stop.add_listener(plugin.on_test_stop)
+    events.user_error.add_listener(plugin.on_user_error)
+    events.quitting.add_listener(plugin.on_quitting)
+
+
+class Plugin:
+    """The listeners, and the run that is going on."""
+
+    def __init__(self) -> None:
+        self.run: LoadRun | None = None
+        self.interrupted = False
+        self.lock = threading.RLock()
+        self.environment: Environment
+
+    # -- listeners
+
+    def on_parser(self, parser: ArgumentParser, **_: Any) -> None:
+        add_options(parser, DEFAULTS)
+        parser.set_defaults(loglevel="WARNING")
+
+    def on_init(self, environment: Environment, runner: Runner, web_ui: Any, **_: Any) -> None:
+        self.environment = environment
+        logging.getLogger("locust.stats_logger").disabled = True  # its tables would bury the verdict
+        with exiting():
+            options = self.options()
+            if not isinstance(runner, LocalRunner):
+                raise UsageError(
+                    "--processes, --master and --worker: one generator process is supported so far"
+                )
+            if environment.shape_class is not None:
+                raise UsageError("a LoadTestShape switches off -u, -r and -t; drop it from the locustfile")
+            self.catch_signals()
+            if web_ui is None:
+                self.begin(options)
+            else:
+                check_port(environment.parsed_options.web_host, environment.parsed_options.web_port)
+                say(f"web UI: http://localhost:{environment.parsed_options.web_port}/")
+
+    def on_test_start(self, environment: Environment, **_: Any) -> None:
+        if environment.web_ui is not None:
+            try:
+                self.begin(self.options())
+            except LoadError as error:
+                say(f"{error.exit_code.name}: {error}")
+                gevent.spawn(environment.runner.stop)
+                return
+        assert self.run is not None
+        AgentUser.session = self.run.session
+        gevent.spawn(self.watch, self.run)
+        gevent.spawn(self.gauge, self.run)
+
+    def on_spawning_complete(self, **_: Any) -> None:
+        if self.run is not None and self.run.ledger.steady_from_ns is None:
+            gc.collect()
+            gc.freeze()  # a full collection over the imported modules would stop every stream
+            self.run.ledger.steady_from_ns = time.perf_counter_ns()
+
+    def on_test_stopping(self, **_: Any) -> None:
+        if self.run is not None and self.run.ledger.steady_until_ns is None:
+            self.run.ledger.steady_until_ns = time.perf_counter_ns()
+
+    def on_test_stop(self, environment: Environment, **_: Any) -> None:
+        if environment.web_ui is not None:
+            gevent.spawn(self.finish)
+
+    def on_user_error(self, exception: BaseException, **_: Any) -> None:
+        if self.run is not None:
+            self.run.ledger.defects.append(f"{type(exception).__name__}: {exception}")
+
+    def on_quitting(self, environment: Environment, **_: Any) -> None:
+        with exiting():
+            environment.runner.stop()
+            code = self.finish()
+            if code is not None:
+                environment.process_exit_code = int(code)
+
+    # -- one run
+
+    def options(self) -> Options:
+        """What was asked for, with the names that only the scenarios know checked."""
+        parsed = self.environment.parsed_options
+        options = read_options(parsed, self.environment.host)
+        kinds = {kind.scenario: kind for kind in self.kinds()}
+        for name in options.scenarios:
+            if name not in kinds and name not in ROWS:
+                raise UsageError(f"--scenario {name}: unknown; there are {', '.join([*kinds, *ROWS])}")
+        for name in options.mix:
+            if name not in kinds:
+                raise UsageError(f"--mix {name}: unknown; there are {', '.join(kinds)}")
+        return options
+
+    def kinds(self) -> list[type[AgentUser]]:
+        """The user classes of the locustfile that are ours."""
+        found = self.environment.available_user_classes or {}
+        return [kind for kind in found.values() if issubclass(kind, AgentUser)]
+
+    def begin(self, options: Options) -> None:
+        """PREPARED. Whatever fails leaves nothing running."""
+        self.run = None
+        run = LoadRun.create(options)
+        prepared = prepare(options, run.folder, run.ledger, run.limits)
+        run.ready(prepared)
+        self.run = run
+        self.environment.user_classes = self.weigh(options, prepared.session.failures)
+
+    def weigh(self, options: Options, failures: tuple[str, ...]) -> list[type[AgentUser]]:
+        """The kinds of user that come, with the weights of `--mix`."""
+        chosen = []
+        for kind in self.kinds():
+            by_row = issubclass(kind, Failures) and bool(set(options.scenarios) & set(ROWS))
+            wanted = not options.scenarios or kind.scenario in options.scenarios or by_row
+            if options.mix and not options.scenarios:
+                kind.weight = options.mix.get(kind.scenario, kind.weight)
+            if wanted and kind.weight and (failures or not issubclass(kind, Failures)):
+                chosen.append(kind)
+        if not chosen:
+            raise UsageError("nobody comes: --scenario, --mix and --failures leave no kind of user")
+        return chosen
+
+    def finish(self) -> ExitCode | None:
+        """ENDED. Stops the target, judges, writes, shows; the code of the run, None when there was none."""
+        with self.lock:
+            run = self.run
+            if run is None:
+                return None
+            if run.verdict is None:
+                conclude(run, interrupted=self.interrupted)
+            assert run.verdict is not None
+            return run.verdict.exit_code
+
+    # -- beside the users
+
+    def watch(self, run: LoadRun) -> None:
+        """Ends the run when the target is gone; shows progress."""
+        started = shown = time.monotonic()
+        while run.verdict is None:
+            gevent.sleep(WATCH_S)
+            if run.target_gone(REFUSALS_IN_A_ROW) and run.ledger.steady_until_ns is None:
+                self.stop_test()
+                return
+            now = time.monotonic()
+            if now - shown >= PROGRESS_S and run.ledger.steady_until_ns is None:
+                shown = now
+                show_progress(now - started, self.environment.runner.user_count, run.ledger)
+
+    def gauge(self, run: LoadRun) -> None:
+        """Measures by how much a sleep of 5 ms is overslept: processor time that the generator did not get."""
+        lag = run.ledger.run.health.gauge
+        while run.ledger.steady_until_ns is None:
+            before = time.perf_counter_ns()
+            gevent.sleep(GAUGE_S)
+            lag.add(max(0, time.perf_counter_ns() - before - int(GAUGE_S * 1e9)))
+
+    def stop_test(self) -> None:
+        """Headless the process ends with it; the web UI stays for the next run."""
+        runner = self.environment.runner
+        gevent.spawn(runner.stop if self.environment.web_ui is not None else runner.quit)
+
+    # -- signals
+
+    def catch_signals(self) -> None:
+        """Locust installs its own SIGTERM handler only later, and takes an interrupted run for a good one."""
+        main = gevent.getcurrent()
+
+        def interrupted(stop: Callable[[], object] | None) -> None:
+            self.interrupted = True
+            if self.run is None:
+                gevent.kill(main, SystemExit(int(ExitCode.INTERRUPTED)))
+            elif stop is not None:
+                stop()
+
+        gevent.signal_handler(signal.SIGTERM, interrupted, None)  # Locust's handler does the stopping
+        gevent.signal_handler(signal.SIGINT, interrupted, self.quit)
+
+    def quit(self) -> None:
+        """What Ctrl-C does: users end their streams, then everything is written."""
+        gevent.spawn(self.environment.runner.quit)
+        if self.environment.web_ui is not None:
+            gevent.spawn(self.environment.web_ui.stop)
+
+
+class exiting:  # noqa: N801  # reads as a statement
+    """Turns an error of ours into one line and its exit code; a defect must not read as BEHAVIOUR."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, LoadError):
+            say(f"{error.exit_code.name}: {error}")
+            sys.exit(int(error.exit_code))
+        if isinstance(error, Exception):
+            logging.getLogger("streamgauge").exception("a defect in the instrument")
+            sys.exit(int(ExitCode.INVALID))
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises UsageError when the web UI could not listen: Locust would go on without it."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("" if host == "*" else host, port))
+    except OSError as error:
+        raise UsageError(f"--web-port {port}: {error.strerror}; name another one") from error

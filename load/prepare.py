@@ -1,0 +1,142 @@
+"""Before the first user: starts the target, or finds the one that runs, and makes what the profile needs there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from load.drivers.http import HttpDriver
+from load.errors import TargetDown, UsageError
+from load.metrics.timeline import Limits
+from load.options import Options
+from load.scenarios.base import Session
+from load.scenarios.failures import ROWS
+from load.scenarios.ledger import Ledger
+from load.scenarios.profile import AGENTS, TARGET_ENV
+from load.scenarios.prompts import PromptSource, load_prompts
+from load.target.config import CoverageMode, bundled
+from load.target.launch import Target, launch
+
+SPARE_ACCOUNTS = 8
+"""Beyond two for each user: every kind of user that floods takes its account from the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """target: what was started; None with `--host`."""
+
+    session: Session
+    target: Target | None
+
+
+def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> Prepared:
+    """The session of one run.
+
+    Raises UsageError for what the user can mend, TargetDown when there is nothing to measure.
+    """
+    conversations = load_prompts(options.prompts)
+    if options.host is not None:
+        target, url, tokens, agents = None, options.host.rstrip("/"), _given_tokens(options), None
+    else:
+        target = launch(_config(options), folder, "load")
+        url = target.url
+    try:
+        if target is not None:
+            tokens, agents = _accounts(target, limits)
+        else:
+            agents = _agents_there(url, tokens, limits)
+        session = Session(
+            options=options,
+            target_url=url,
+            tokens=tokens,
+            agents=agents,
+            failures=failure_rows(options, agents),
+            ledger=ledger,
+            prompts=lambda user: PromptSource(conversations, options.seed, user),
+            limits=limits,
+            seed=options.seed,
+        )
+    except BaseException:
+        if target is not None:
+            target.stop(timeout_s=2.0)
+        raise
+    return Prepared(session, target)
+
+
+def failure_rows(options: Options, agents: Mapping[str, str]) -> tuple[str, ...]:
+    """The declared failures that this run shall reach: by `--failures`, by `--scenario`, and with their agents."""
+    named = set(options.scenarios) & set(ROWS)
+    return tuple(
+        name
+        for name, row in ROWS.items()
+        if (not named or name in named)
+        and options.failures != "none"
+        and (options.failures == "all" or row.harmless)
+        and all(agent in agents for agent in row.agents)
+    )
+
+
+def _config(options: Options) -> Any:
+    coverage: CoverageMode = options.coverage  # type: ignore[assignment]  # checked by read_options
+    accounts = 2 * options.users + SPARE_ACCOUNTS
+    return bundled(accounts, TARGET_ENV, app_dir=options.app_dir.resolve(), coverage=coverage)
+
+
+def _accounts(target: Target, limits: Limits) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The demo users' tokens, and the profile's agents, made by the demo's admin."""
+    demo = json.loads(target.setup_output[1])
+    driver = HttpDriver(target.url, {"authorization": f"Bearer {demo['admin']['token']}"}, limits)
+    agents: dict[str, str] = {}
+    try:
+        for name, plan in AGENTS.items():
+            response = driver.request("POST", "/api/agents", plan.body(name))
+            if response.status != 201:
+                raise TargetDown(
+                    f"the target answered {response.status} to POST /api/agents for the profile's agent '{name}':"
+                    f" {response.body[:200].decode(errors='replace')}"
+                )
+            agents[name] = response.json()["id"]
+    finally:
+        driver.close()
+    return tuple(user["token"] for user in demo["users"]), agents
+
+
+def _given_tokens(options: Options) -> tuple[str, ...]:
+    if options.token_env is None:
+        raise UsageError(
+            f"--host {options.host}: name the variable that holds the bearer token with --token-env"
+        )
+    tokens = tuple(re.split(r"[\s,]+", os.environ.get(options.token_env, "").strip()))
+    if not tokens[0]:
+        raise UsageError(f"--token-env {options.token_env}: the variable is empty or not set")
+    return tokens
+
+
+def _agents_there(url: str, tokens: tuple[str, ...], limits: Limits) -> dict[str, str]:
+    """The roles of the profile that agents of a running server can take: one that may chat, and a STUDENT."""
+    driver = HttpDriver(url, {"authorization": f"Bearer {tokens[0]}"}, limits)
+    try:
+        response = driver.request("GET", "/api/agents?limit=100")
+    finally:
+        driver.close()
+    if response.status != 200:
+        why = "nothing answers there" if response.code == "unreachable" else f"it answered {response.status}"
+        raise TargetDown(
+            f"--host {url}: {why} (GET /api/agents); is the server running, and the token right?"
+        )
+    found: dict[str, str] = {}
+    for agent in response.json()["agents"]:
+        if agent["state"] == "ACTIVE":
+            role = "student" if agent["maturity_level"] == "STUDENT" else "steady"
+            found.setdefault(role, agent["id"])
+    if "steady" not in found:
+        raise UsageError(
+            f"--host {url}: has no active agent that may chat; make one of level INTERN or above"
+        )
+    found["intern"] = found["steady"]
+    return found

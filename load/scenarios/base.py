@@ -1,0 +1,212 @@
+"""The small API that scenarios are written in: a user class, a weight, a task, an expectation.
+
+    class Ask(AgentUser):
+        scenario = "ask"
+        weight = 10
+
+        @task
+        def turn(self) -> None:
+            self.stream(self.websocket("steady"), self.turn("How do I cancel my order?"), DONE)
+
+`AgentUser` gives each user an account, a schedule of intended starts and its connections; it books what came
+and tells Locust once for each stream.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from locust import User
+from locust.env import Environment
+
+from load.drivers.base import Driver, Frame, Turn
+from load.drivers.http import HttpDriver, Response
+from load.drivers.websocket import WebSocketDriver
+from load.errors import LoadError
+from load.metrics.events import Event
+from load.metrics.timeline import Limits, TerminalState, Timeline
+from load.options import Options
+from load.scenarios.arrivals import Schedule
+from load.scenarios.expect import DONE, Expect
+from load.scenarios.ledger import Ledger, Origin
+from load.scenarios.prompts import PromptSource
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What all users of one run share.
+
+    tokens: user n takes entry n, and a second account from the end. agents: the profile's name -> id.
+    failures: the rows that Failures users walk. numbers: gives each user its own.
+    """
+
+    options: Options
+    target_url: str
+    tokens: tuple[str, ...]
+    agents: Mapping[str, str]
+    failures: tuple[str, ...]
+    ledger: Ledger
+    prompts: Callable[[int], PromptSource]
+    limits: Limits
+    seed: int
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+
+class AgentUser(User):
+    """One person at one chat client. scenario: the name its streams are booked under."""
+
+    abstract = True
+    scenario: ClassVar[str] = ""
+    session: ClassVar[Session]
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        session = self.session
+        self.number = next(session.numbers)
+        self.random = random.Random(f"{session.seed}/{self.number}/choices")
+        self.token = session.tokens[self.number % len(session.tokens)]
+        self.schedule = Schedule(
+            session.options.arrivals,
+            session.options.think_s,
+            session.seed,
+            self.number,
+            time.perf_counter_ns(),
+        )
+        self.prompts = session.prompts(self.number)
+        self._drivers: dict[str, Driver] = {}
+
+    def on_stop(self) -> None:
+        for driver in self._drivers.values():
+            driver.close()
+
+    def wait_time(self) -> float:
+        """Seconds until the next intended start; 0 when it is overdue."""
+        return max(0.0, (self.schedule.next_ns - time.perf_counter_ns()) / 1e9)
+
+    def agent(self, name: str) -> str:
+        """The target's id of an agent of the profile."""
+        return self.session.agents[name]
+
+    # -- connections: one of each kind and agent, opened at the first stream
+
+    def websocket(self, agent: str, *, place: int = 0) -> WebSocketDriver:
+        """The user's WebSocket to an agent, by its name in the profile or its id. place: for several at once."""
+        url = urlsplit(self.session.target_url)
+        scheme = "wss" if url.scheme == "https" else "ws"
+        path = f"{url.path.rstrip('/')}/api/agents/{self.session.agents.get(agent, agent)}/stream"
+        address = url._replace(scheme=scheme, path=path).geturl()
+        key = f"ws {agent} {place}"
+        driver = self._drivers.get(key)
+        if not isinstance(driver, WebSocketDriver):
+            driver = self._drivers[key] = WebSocketDriver(address, self.headers(), self.session.limits)
+        return driver
+
+    def http(self, agent: str = "", *, token: str | None = None) -> HttpDriver:
+        """The user's HTTP connection; with `agent`, one whose turns are chats with it."""
+        agent_id = self.session.agents.get(agent, agent)
+        key = f"http {agent_id} {token or ''}"
+        driver = self._drivers.get(key)
+        if not isinstance(driver, HttpDriver):
+            path = f"/api/agents/{agent_id}/chat"
+            driver = HttpDriver(self.session.target_url, self.headers(token), self.session.limits, path)
+            self._drivers[key] = driver
+        return driver
+
+    def headers(self, token: str | None = None) -> dict[str, str]:
+        """What each request and handshake of this user carries."""
+        headers = {"authorization": f"Bearer {token or self.token}"}
+        if self.session.options.host is None:
+            headers["x-load-scenario"] = self.scenario
+        return headers
+
+    # -- what a task does
+
+    def turn(self, prompt: str, session_id: str | None = None, **facts: Any) -> Turn:
+        """One message, due at the user's intended start. facts: further fields of `Turn`."""
+        return Turn(
+            prompt=prompt,
+            seed=self.random.getrandbits(32),
+            session_id=session_id,
+            intended_ns=min(self.schedule.next_ns, time.perf_counter_ns()),
+            limits=self.session.limits,
+            **facts,
+        )
+
+    def stream(
+        self,
+        driver: Driver,
+        turn: Turn,
+        expect: Expect = DONE,
+        scenario: str | None = None,
+        watch: Callable[[Event], None] | None = None,
+    ) -> Timeline:
+        """Sends one turn, follows its answer to the end, books it under `scenario` (else the user's own).
+
+        watch: is shown each event after the timeline has taken it.
+        """
+        session = self.session
+        scenario = scenario or self.scenario
+        timeline = Timeline(session.limits, turn.expected_text)
+        frames: list[Frame] = []
+        origin = Origin(
+            scenario, self.number, turn.seed, datetime.now(UTC).isoformat(timespec="milliseconds")
+        )
+        try:
+            driver.stream(turn.recorded(frames), _both(timeline.take, watch))
+            seen = session.ledger.book_stream(origin, expect, timeline, frames)
+        except LoadError as defect:
+            session.ledger.defects.append(f"{scenario}: {defect}")
+            driver.close()
+            raise
+        finally:
+            self.schedule.advance(time.perf_counter_ns())
+        kind = "WS" if isinstance(driver, WebSocketDriver) else "HTTP"
+        self._tell_locust(kind, scenario, timeline.total_ns, timeline.chunks, seen, str(expect))
+        return timeline
+
+    def call(
+        self, method: str, path: str, body: object = None, *, expect: Expect = DONE, scenario: str
+    ) -> Response:
+        """One request that is no stream, booked under `scenario`."""
+        response = self.http().request(method, path, body)
+        self.book_call(response, expect, scenario)
+        return response
+
+    def book_call(self, response: Response, expect: Expect, scenario: str) -> None:
+        """A 2xx is DONE, all else REFUSED with its status and problem code."""
+        if 200 <= response.status < 300:
+            state, code, status = TerminalState.DONE, None, None
+        else:
+            state, code, status = TerminalState.REFUSED, response.code, response.status
+        seen = self.session.ledger.book_call(scenario, expect, state, code, status, response.correlation_id)
+        self._tell_locust("HTTP", scenario, response.done_ns - response.sent_ns, 0, seen, str(expect))
+
+    def _tell_locust(
+        self, kind: str, scenario: str, total_ns: int | None, chunks: int, seen: str | None, expected: str
+    ) -> None:
+        self.environment.events.request.fire(
+            request_type=kind,
+            name=scenario,
+            response_time=(total_ns or 0) / 1e6,
+            response_length=chunks,
+            exception=None if seen is None else f"{seen}, expected {expected}",
+            context={},
+        )
+
+
+def _both(take: Callable[[Event], None], watch: Callable[[Event], None] | None) -> Callable[[Event], None]:
+    if watch is None:
+        return take  # the usual case costs no further call for each chunk
+
+    def take_and_watch(event: Event) -> None:
+        take(event)
+        watch(event)
+
+    return take_and_watch

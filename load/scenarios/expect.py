@@ -1,0 +1,86 @@
+"""What a scenario expects of one stream or call: the declared outcome, and when it is one.
+
+An error is a success only where the scenario declared exactly that error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from load.metrics.timeline import TerminalState, Timeline
+
+LATE_ALLOWANCE_S = 0.25
+"""A deadline may be answered this much late, or half its limit where that is more: a timer that fires at
+twice its limit is outside, a busy two-core machine is inside."""
+
+CLOCKS = ("first_token_timeout", "inter_chunk_timeout", "deadline_exceeded")
+"""Codes of the target's deadlines whose firing a client can time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """One exact outcome.
+
+    code: of an ERROR or REFUSED, the reason of a CANCELLED, who ended a CUT_OFF. status: of a REFUSED.
+    limit_s: the configured deadline behind a time-out; its answer must come between the two.
+    """
+
+    state: TerminalState = TerminalState.DONE
+    code: str | None = None
+    status: int | None = None
+    limit_s: float | None = None
+
+    def __str__(self) -> str:
+        return outcome(self.state, self.code, self.status)
+
+    def differs(self, state: TerminalState, code: str | None, status: int | None) -> str | None:
+        """What came instead, as text; None when it came as declared."""
+        if (state, code, status) == (self.state, self.code, self.status):
+            return None
+        return outcome(state, code, status)
+
+    def deadline_differs(self, timeline: Timeline) -> str | None:
+        """How the declared deadline was not kept, as text; None where it was, or none was declared.
+
+        Early is judged by the target's own word alone, late by what the client saw.
+        """
+        if self.limit_s is None or self.code is None:
+            return None
+        limit_ms = self.limit_s * 1000
+        if timeline.limit_ms != limit_ms:
+            return f"{self} with limit_ms {timeline.limit_ms}, configured {limit_ms:g}"
+        if timeline.elapsed_ms is not None and timeline.elapsed_ms < limit_ms - 1:
+            return f"{self} early: after {timeline.elapsed_ms:g} ms of {limit_ms:g}"
+        observed_ns = observed_deadline_ns(self.code, timeline)
+        latest_s = self.limit_s + max(LATE_ALLOWANCE_S, self.limit_s / 2)
+        if observed_ns is None or observed_ns > latest_s * 1e9:
+            seen = "at an unknown time" if observed_ns is None else f"after {observed_ns / 1e9:.2f} s"
+            return f"{self} late: {seen}, configured {self.limit_s:g} s"
+        return None
+
+
+def observed_deadline_ns(code: str, timeline: Timeline) -> int | None:
+    """From what starts the deadline's clock to the answer, as the client saw it; None where it cannot tell."""
+    start = timeline.last_delta_at if code == "inter_chunk_timeout" else timeline.accepted_at
+    return None if start is None or timeline.ended_at is None else timeline.ended_at - start
+
+
+def outcome(state: TerminalState, code: str | None = None, status: int | None = None) -> str:
+    """`DONE`, `ERROR(internal)`, `REFUSED(429, rate_limited)`: how an ending is written everywhere."""
+    facts = ", ".join(str(fact) for fact in (status, code) if fact is not None)
+    return f"{state.name}({facts})" if facts else state.name
+
+
+DONE = Expect()
+CANCELLED = Expect(TerminalState.CANCELLED, "client")
+CUT_BY_US = Expect(TerminalState.CUT_OFF, "us")
+
+
+def refused(status: int, code: str) -> Expect:
+    """Not accepted: a handshake or request answered `status` with a problem of `code`."""
+    return Expect(TerminalState.REFUSED, code, status)
+
+
+def error(code: str, limit_s: float | None = None) -> Expect:
+    """Accepted, then ended by the target with an error frame of `code`."""
+    return Expect(TerminalState.ERROR, code, limit_s=limit_s)

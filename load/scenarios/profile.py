@@ -1,0 +1,77 @@
+"""The default profile as data: who comes, how often, to which agents, and how the target is set up for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from load.options import Defaults
+
+DEFAULTS: Final = Defaults(
+    users=50, spawn_rate=25, run_time="30s", think_s=0.5, mix="chat_ws=65,chat_http=25,failures=10"
+)
+
+FIRST_TOKEN_TIMEOUT_S: Final = 1.5
+INTER_CHUNK_TIMEOUT_S: Final = 1.0
+TOTAL_DEADLINE_S: Final = 5.0
+MAX_RUNS_PER_USER: Final = 2
+RATE_BURST: Final = 20
+
+TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # Short clocks, so that each deadline is reached several times in half a minute.
+        "BACKEND_FIRST_TOKEN_TIMEOUT": str(FIRST_TOKEN_TIMEOUT_S),
+        "BACKEND_INTER_CHUNK_TIMEOUT": str(INTER_CHUNK_TIMEOUT_S),
+        "BACKEND_TOTAL_DEADLINE": str(TOTAL_DEADLINE_S),
+        "BACKEND_MAX_RUNS_PER_USER": str(MAX_RUNS_PER_USER),
+        # Twice the rate at which a user of the profile speaks: a random burst of its own is never refused.
+        "BACKEND_RATE_MESSAGES_PER_MIN": "240",
+        "BACKEND_RATE_BURST": str(RATE_BURST),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPlan:
+    """An agent that the profile creates before the load starts.
+
+    tokens, first_token_ms, interval_ms: the embedded provider's settings; seed None draws another text for
+    every message.
+    """
+
+    maturity: str
+    tokens: int
+    first_token_ms: int
+    interval_ms: int
+    model: str = "embedded/markov-1"
+
+    def body(self, name: str) -> dict[str, object]:
+        """The body of `POST /api/agents`."""
+        return {
+            "name": name,
+            "description": f"{name} of the load profile",
+            "maturity_level": self.maturity,
+            "model": self.model,
+            "configuration": {
+                "embedded": {
+                    "tokens": self.tokens,
+                    "first_token_ms": self.first_token_ms,
+                    "interval_ms": self.interval_ms,
+                }
+            },
+        }
+
+
+AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
+    {
+        "steady": AgentPlan("AUTONOMOUS", tokens=12, first_token_ms=30, interval_ms=20),
+        "intern": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=20),
+        "student": AgentPlan("STUDENT", tokens=12, first_token_ms=30, interval_ms=20),
+        "mute": AgentPlan("INTERN", tokens=12, first_token_ms=60_000, interval_ms=20),
+        "stalling": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=5_000),
+        "endless": AgentPlan("INTERN", tokens=200, first_token_ms=30, interval_ms=200),
+    }
+)
+"""`endless` is slow but never silent: only the total deadline, a cancel or a lost client ends it."""

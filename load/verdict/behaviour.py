@@ -1,0 +1,54 @@
+"""Did every stream end as its scenario declared, and did every scenario that was asked for come at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from load.errors import ExitCode
+from load.metrics.outcomes import Outcome, Outcomes, Unexpected
+from load.verdict.judge import Finding
+
+
+def undeclared(outcomes: Outcomes, reproduce: str) -> list[Finding]:
+    """A finding for each kind of ending that nobody declared, the most frequent first.
+
+    reproduce: a command with `{scenario}` in it.
+    """
+    found = [
+        (kind.count, _undeclared(name, outcome, kind, reproduce))
+        for name, outcome in outcomes.scenarios.items()
+        for kind in outcome.unexpected.values()
+    ]
+    return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _undeclared(name: str, outcome: Outcome, kind: Unexpected, reproduce: str) -> Finding:
+    streams = "stream" if kind.count == 1 else "streams"
+    return Finding(
+        kind=ExitCode.BEHAVIOUR,
+        scenario=name,
+        figure=None,
+        value=f"{kind.count} of {outcome.total}",
+        limit="0",
+        reason=f"{kind.count} of {outcome.total} {streams} ended {kind.seen}, declared is {outcome.expected}",
+        reproduce=reproduce.format(scenario=name),
+        ids=tuple(kind.ids),
+        timed_out=kind.timed_out,
+    )
+
+
+def missing(outcomes: Outcomes, asked: Iterable[str], reproduce: str) -> list[Finding]:
+    """A finding for each scenario of `asked` that has no ended stream: no data is never a pass."""
+    return [
+        Finding(
+            kind=ExitCode.INVALID,
+            scenario=name,
+            figure=None,
+            value="no samples",
+            limit=None,
+            reason="no_samples: not one stream of it ended; run longer (-t), or with more users (-u)",
+            reproduce=reproduce.format(scenario=name),
+        )
+        for name in asked
+        if name not in outcomes.scenarios or not outcomes.scenarios[name].total
+    ]
