@@ -1,6 +1,7 @@
 """Which agent may do what: four levels of maturity against four complexities of an action.
 
-An action is an explicit field of a request. It is never read out of a message's text: an attacker writes that.
+An action is an explicit field of a request. It is never read out of a message's text, which an attacker
+writes.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Author(StrEnum):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC: a timestamp with zone; on SQLite ISO text of fixed width, whose order is time order."""
+    """A moment in UTC: a timestamp with zone; on SQLite ISO text whose order is the order of time."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

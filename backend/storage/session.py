@@ -67,7 +67,7 @@ class Database:
     """Engines with their limits. `read()` and `write()` are the only ways in.
 
     Both blocks are shielded from cancellation: a transaction that is cut in two would keep its lock, and each
-    of them is bounded by the lock, statement and pool timeouts. Keep them short: no send and no provider inside.
+    of them is bounded by the lock, statement and pool timeouts. Keep them short: no send, no provider.
     """
 
     def __init__(self, settings: Settings) -> None:
