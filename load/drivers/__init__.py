@@ -1,0 +1,1 @@
+"""How we talk: bytes in, events out. Blocking sockets only; Locust makes them cooperative."""

@@ -1,0 +1,96 @@
+"""What every driver offers and is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final, Literal, Protocol, TypeAlias
+
+from load.metrics.events import Event
+from load.metrics.timeline import Limits
+
+Emit: TypeAlias = Callable[[Event], None]
+"""Usually `Timeline.take`."""
+
+Frame: TypeAlias = tuple[int, Literal["sent", "received"], bytes]
+"""(monotonic ns, direction, raw bytes) of the flight recorder."""
+
+Drop: TypeAlias = Literal["rst", "fin", "close"]
+
+MAX_RECORDED_FRAMES: Final = 2000
+MAX_RECORDED_BYTES: Final = 1 << 20
+
+
+class Fault(Enum):
+    """Whose failure it is."""
+
+    LOCAL = "local"
+    """A limit of ours, or a defect of a driver."""
+    PEER = "peer"
+    """Protocol, status or content."""
+    NETWORK = "network"
+    """Reset, unreachable, silence."""
+
+
+class Recorder:
+    """Keeps frames in a list until it is full: so many frames or bytes, whichever comes first."""
+
+    __slots__ = ("_left", "frames")
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self.frames = frames
+        self._left = MAX_RECORDED_BYTES - sum(len(data) for _, _, data in frames)
+
+    def keep(self, at: int, way: Literal["sent", "received"], data: bytes) -> None:
+        """Adds one frame, unless the recording is full."""
+        if len(self.frames) < MAX_RECORDED_FRAMES and len(data) <= self._left:
+            self._left -= len(data)
+            self.frames.append((at, way, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A stream cut on purpose: dropped after so many chunks, and taken up again by a new connection."""
+
+    after: int
+    how: Drop = "rst"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message and how its stream is to be followed.
+
+    extra: further fields of the request (`action`, `request_id`, `on_disconnect`, …). cancel_after: ask for a
+    cancel after so many chunks. drop_after: end the connection after so many. resume: cut and take up again.
+    recorder: every raw frame is appended to it, in bounds.
+    """
+
+    prompt: str
+    seed: int
+    session_id: str | None
+    intended_ns: int
+    limits: Limits
+    expected_text: str | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
+    cancel_after: int | None = None
+    drop_after: tuple[int, Drop] | None = None
+    resume: Resume | None = None
+    recorder: list[Frame] | None = None
+
+    def recorded(self, frames: list[Frame]) -> Turn:
+        """This turn, its frames kept in `frames`."""
+        return replace(self, recorder=frames)
+
+
+class Driver(Protocol):
+    """One user's way to the target; reused over turns, never by two at once."""
+
+    def open(self) -> None:
+        """Connects. Without it the first stream does, and names what failed in its own timeline."""
+
+    def stream(self, turn: Turn, emit: Emit) -> None:
+        """Sends one turn and emits what comes; returns after exactly one terminal event."""
+
+    def close(self) -> None:
+        """Ends the connection orderly; late frames still reach the last stream."""
