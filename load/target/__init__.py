@@ -1,0 +1,1 @@
+"""Start, observe and stop what is measured; read what it left behind."""

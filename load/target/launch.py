@@ -1,0 +1,293 @@
+"""Starts a target as its configuration says, waits until it answers, and ends it with its data kept.
+
+Everything here blocks and is plain Python; under Locust the monkey-patched library makes it cooperative.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from load.errors import TargetDown, UsageError
+from load.target.child import POLL_S, Child, Death
+from load.target.config import TargetConfig
+
+INSIDE = Path(__file__).with_name("inside.py")
+SETUP_TIMEOUT_S = 60.0
+PROBE_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 15.0
+"""A draining backend may take 12 s (its drain and 2 s)."""
+CANNOT = 64
+"""`inside.py` says with it that the request itself is wrong."""
+
+Kept = Literal["complete", "last save", "none", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageSetting:
+    """What really runs in the target, not what was asked for."""
+
+    core: str
+    """`sysmon`, `ctrace`, or `-` without coverage."""
+    python: str
+    mode: str
+    """`lines`, `branch` or `off`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a target ended that was stopped."""
+
+    returncode: int
+    signal: str | None
+    took_s: float
+    forced: bool
+    coverage_kept: Kept
+    """`last save`: it was killed, up to 2 s of lines and all shutdown paths are missing."""
+
+
+class Target:
+    """A running target; `launch` makes it."""
+
+    def __init__(
+        self,
+        child: Child,
+        url: str,
+        *,
+        scratch: Path,
+        env: Mapping[str, str],
+        setup_output: tuple[str, ...],
+        part: Path,
+    ) -> None:
+        self.url = url
+        self.scratch = scratch
+        self.env = env
+        """The configured part of its environment, `{scratch}` resolved."""
+        self.setup_output = setup_output
+        """Standard output of each set-up command."""
+        self.part = part
+        """Its coverage data, for `parts.write_coverage_json`."""
+        self._child = child
+        facts = self.facts()
+        self.coverage = CoverageSetting(facts["core"], facts["python"], facts["mode"])
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def log(self) -> Path:
+        return self._child.log
+
+    @property
+    def database_url(self) -> str | None:
+        """The database the bundled backend was given; None for other targets."""
+        return self.env.get("BACKEND_DATABASE_URL")
+
+    def facts(self) -> dict[str, Any]:
+        """What the target last wrote about itself (every 2 s and at its end), `cpu_s` among it."""
+        found: dict[str, Any] = json.loads(facts_of(self.part).read_text())
+        return found
+
+    def death(self) -> Death | None:
+        """Not None once the target has ended by itself; look often, the time is that of the first look."""
+        return self._child.death()
+
+    def tail(self, lines: int) -> tuple[str, ...]:
+        return self._child.tail(lines)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> Stopped:
+        """Lets it drain, then insists; may be called again and says the same."""
+        ended = self._child.stop(timeout_s)
+        kept: Kept = "off"
+        if self.coverage.mode != "off":
+            if self.facts()["final"]:
+                kept = "complete"
+            else:
+                kept = "last save" if last_save_of(self.part).exists() else "none"
+        return Stopped(ended.returncode, ended.signal, ended.took_s, ended.forced, kept)
+
+
+def launch(config: TargetConfig, folder: Path, phase: str) -> Target:
+    """Starts the target in `folder`; each running target needs a folder of its own.
+
+    A later launch may use the same folder: it finds the same scratch folder and appends to the log.
+
+    Leaves `target.log`, `setup-N.log`, `coverage/` and `scratch/` there. Raises `TargetDown` when it does
+    not become ready, `UsageError` when what was asked for cannot be done.
+    """
+    check(config)
+    scratch = scratch_of(folder)
+    env = configured(config, scratch)
+    environment = inherited(config) | env
+    setup_output = tuple(
+        run_setup(config, command, environment, scratch, folder / f"setup-{number}.log")
+        for number, command in enumerate(config.setup, 1)
+    )
+    spec = {"app": config.app, "server": config.server}
+    child = Child(
+        "the target",
+        inside(config, folder, phase, spec),
+        log=folder.resolve() / "target.log",
+        cwd=config.app_dir,
+        env=environment,
+    )
+    try:
+        url = wait_ready(child, config)
+        part = part_of(folder, phase, child.pid)
+        return Target(child, url, scratch=scratch, env=env, setup_output=setup_output, part=part)
+    except BaseException:
+        child.stop(timeout_s=1.0)
+        raise
+
+
+def measured_command(
+    config: TargetConfig, folder: Path, phase: str, module: str, *args: str
+) -> tuple[str, ...]:
+    """`python -m module args…` for the target's interpreter, its lines measured like a server's.
+
+    Run it with `environment(config, folder)` in `config.app_dir`; its data lies beside that of the targets
+    in `folder`.
+    """
+    return inside(config, folder, phase, {"module": module, "args": list(args)})
+
+
+def environment(config: TargetConfig, folder: Path) -> dict[str, str]:
+    """The environment a target launched in `folder` runs in."""
+    return inherited(config) | configured(config, scratch_of(folder))
+
+
+def scratch_of(folder: Path) -> Path:
+    scratch = folder.resolve() / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return scratch
+
+
+def configured(config: TargetConfig, scratch: Path) -> dict[str, str]:
+    return {name: value.replace("{scratch}", str(scratch)) for name, value in config.env.items()}
+
+
+def inherited(config: TargetConfig) -> dict[str, str]:
+    """Without what would set up the target behind the configuration's back."""
+    dropped = ("COVERAGE_", "COV_CORE_", *config.drop_env)
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+
+
+def inside(config: TargetConfig, folder: Path, phase: str, what: Mapping[str, object]) -> tuple[str, ...]:
+    source = config.source or (config.app.partition(":")[0].partition(".")[0],)
+    spec = {
+        "phase": phase,
+        "folder": str(folder.resolve() / "coverage"),
+        "app_dir": str(config.app_dir.resolve()),
+        "source": list(source),
+        "coverage": config.coverage,
+        **what,
+    }
+    return (str(config.python), str(INSIDE), json.dumps(spec))
+
+
+def part_of(folder: Path, phase: str, pid: int) -> Path:
+    return folder.resolve() / "coverage" / f"{phase}.{pid}"
+
+
+def facts_of(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def last_save_of(part: Path) -> Path:
+    return part.with_name(part.name + ".last")
+
+
+def check(config: TargetConfig) -> None:
+    if not config.app_dir.is_dir():
+        raise UsageError(f"there is no folder {config.app_dir} to start the target from; see --app-dir")
+    if config.workers != 1:
+        raise UsageError(
+            f"{config.workers} workers cannot be measured: a target is one process; start it yourself and"
+            " name it with --host"
+        )
+
+
+def run_setup(
+    config: TargetConfig, command: Sequence[str], env: Mapping[str, str], scratch: Path, log: Path
+) -> str:
+    """Its standard output. Raises `TargetDown` when it fails."""
+    words = [word.replace("{scratch}", str(scratch)) for word in command]
+    if words[0] == "python":
+        words[0] = str(config.python)
+    shown = " ".join(command)
+    try:
+        with log.open("wb") as stderr:
+            done = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=config.app_dir,
+                env=dict(env),
+                timeout=SETUP_TIMEOUT_S,
+                check=False,
+            )
+    except OSError as error:
+        raise TargetDown(f"the set-up command `{shown}` cannot be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise TargetDown(f"the set-up command `{shown}` took more than {SETUP_TIMEOUT_S:g} s") from error
+    output = done.stdout.decode("utf-8", errors="replace")
+    if done.returncode != 0:
+        told = log.read_text(errors="replace").splitlines() or output.splitlines() or ["(nothing)"]
+        failure = TargetDown(
+            f"the set-up command `{shown}` ended with {done.returncode}; the last line of {log}: {told[-1]}"
+        )
+        for line in told[-20:]:
+            failure.add_note(line)
+        raise failure
+    return output
+
+
+def wait_ready(child: Child, config: TargetConfig) -> str:
+    """The URL of the target once it answers its ready path with 200."""
+    deadline = time.monotonic() + config.ready_timeout_s
+    try:
+        url = str(child.ready_line(config.ready_timeout_s)["listening"]).rstrip("/")
+        while config.ready is not None:
+            answer = probe(url, config.ready)
+            if answer == 200:
+                break
+            if child.death() is not None:
+                raise child.down("ended")
+            if time.monotonic() >= deadline:
+                raise child.down(
+                    f"answered GET {config.ready} with {answer} for {config.ready_timeout_s:g} s"
+                )
+            time.sleep(POLL_S)
+    except TargetDown as down:
+        death = child.death()
+        if death is not None and death.returncode == CANNOT:
+            raise UsageError(death.log_tail[-1] if death.log_tail else str(down)) from down
+        raise
+    child.mark_ready()
+    return url
+
+
+def probe(url: str, path: str) -> int | str:
+    """Status of one GET that carries the self-check label, or what went wrong."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", path, headers={"x-load-scenario": "selfcheck"})
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException) as error:
+        return type(error).__name__
+    else:
+        return response.status
+    finally:
+        connection.close()
