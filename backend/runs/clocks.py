@@ -1,0 +1,86 @@
+"""The clocks of a run: what each may take, when things happened, and what is said when one runs out.
+
+    first token   RUNNING until the first piece with content
+    inter-chunk   one piece with content until the next one or the finish
+    total         RUNNING until the answer is complete
+
+All are monotonic. Empty pieces reset none of them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backend import telemetry
+from backend.errors import ErrorCode, Problem
+from backend.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What one answer may take."""
+
+    first_token_s: float
+    inter_chunk_s: float
+    total_s: float
+    answer_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> RunLimits:
+        return cls(
+            settings.first_token_timeout,
+            settings.inter_chunk_timeout,
+            settings.total_deadline,
+            settings.max_response_bytes,
+        )
+
+
+class RunTimes:
+    """When a run was queued, started, spoke first and ended.
+
+    One reading of the wall clock; all else is monotonic from there, so the stored moments are in order
+    whatever the wall clock does meanwhile.
+    """
+
+    __slots__ = ("_queued_ns", "completed_ns", "first_token_ns", "queued_at", "started_ns")
+
+    def __init__(self) -> None:
+        self.queued_at = telemetry.utc_now()
+        self._queued_ns = time.monotonic_ns()
+        self.started_ns: int | None = None
+        self.first_token_ns: int | None = None
+        self.completed_ns: int | None = None
+
+    def moment(self, mark_ns: int | None) -> datetime | None:
+        """A mark on the wall clock of the run's beginning."""
+        if mark_ns is None:
+            return None
+        return self.queued_at + timedelta(microseconds=(mark_ns - self._queued_ns) // 1000)
+
+    @property
+    def queued_s(self) -> float:
+        """From admission to the start, or to now while there was none."""
+        return ((self.started_ns or time.monotonic_ns()) - self._queued_ns) / 1e9
+
+    @property
+    def first_token_ms(self) -> int | None:
+        return self._since_start_ms(self.first_token_ns)
+
+    @property
+    def duration_ms(self) -> int | None:
+        return self._since_start_ms(self.completed_ns)
+
+    def _since_start_ms(self, mark_ns: int | None) -> int | None:
+        if mark_ns is None or self.started_ns is None:
+            return None
+        return (mark_ns - self.started_ns) // 1_000_000
+
+
+def ran_out(code: ErrorCode, limit_s: float, since_ns: int) -> Problem:
+    """The problem of a clock, with its limit and what had really passed: its lateness shows on the wire."""
+    elapsed_ms = math.ceil((time.monotonic_ns() - since_ns) / 1e6)
+    limit_ms = round(limit_s * 1000)
+    return Problem(code, f"limit {limit_ms} ms", limit_ms=limit_ms, elapsed_ms=elapsed_ms)

@@ -1,0 +1,54 @@
+"""Leases: how the runs of a process that died are found and closed.
+
+Each open run has an owner and a time up to which the owner vouches for it. The owner renews that time three
+times a lease; whoever sweeps ends the runs whose time is over, but never those that live in its own process:
+after a long stop of the process its leases have expired and its runs have not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import timedelta
+
+import anyio
+
+from backend import telemetry
+from backend.runs.settle import Settlement
+from backend.storage import runs as rows
+from backend.storage.session import Database, StorageUnavailable
+
+log = telemetry.logger(__name__)
+
+
+class Leases:
+    def __init__(
+        self, database: Database, settlement: Settlement, ttl_s: float, own: Callable[[], list[str]]
+    ) -> None:
+        self._database = database
+        self._settlement = settlement
+        self._ttl = timedelta(seconds=ttl_s)
+        self._own = own
+
+    async def interrupt_lost(self, own: Collection[str] = ()) -> None:
+        """Ends the runs that nobody vouches for any more."""
+        async with self._database.write() as connection:
+            lost = await rows.interrupt_expired(connection, telemetry.utc_now(), own)
+        if lost:
+            log.warning("runs_interrupted", extra={"count": lost})  # S4
+
+    async def keep(self) -> None:
+        """Settles, renews and sweeps three times a lease, until it is cancelled."""
+        while True:
+            await anyio.sleep(self._ttl.total_seconds() / 3)
+            try:
+                await self._sweep()
+            except StorageUnavailable:  # D5
+                log.warning("sweep_failed")
+
+    async def _sweep(self) -> None:
+        await self._settlement.settle_rest()
+        own = self._own()
+        if own:
+            async with self._database.write() as connection:
+                await rows.renew_leases(connection, own, telemetry.utc_now() + self._ttl)
+        await self.interrupt_lost(own)

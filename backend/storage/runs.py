@@ -1,0 +1,289 @@
+"""What a run writes: its row, its transitions and its end. Each function is one step of a short transaction.
+
+    QUEUED  -> RUNNING, or any terminal status but COMPLETED
+    RUNNING -> COMPLETED | FAILED | TIMED_OUT | CANCELLED | INTERRUPTED
+
+Each transition names the statuses it may come from; who loses a race learns the stored status and adopts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backend.domain.governance import Maturity
+from backend.errors import TABLE, ErrorCode
+from backend.storage.ids import new_id
+from backend.storage.models import (
+    AgentExecution,
+    AgentRegistry,
+    AgentState,
+    Author,
+    ChatMessage,
+    ChatSession,
+    RunAttempt,
+    RunStatus,
+)
+
+OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnableAgent:
+    """What a turn needs of its agent, and of the session it names, if there is one."""
+
+    id: str
+    state: AgentState
+    maturity: Maturity
+    model: str
+    system_prompt: str
+    configuration: Mapping[str, Any]
+    session_id: str | None = None
+    message_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The run a `request_id` belongs to."""
+
+    execution_id: str
+    request_hash: str
+    status: RunStatus
+    error_code: str | None
+
+    @property
+    def replaceable(self) -> bool:
+        """It ended so that the same request may succeed now: the id may move to a new run."""
+        return self.error_code is not None and TABLE[ErrorCode(self.error_code)].retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to one provider."""
+
+    provider: str
+    model: str
+    outcome: str  # "ok" or an error code
+    tokens: int
+    first_token_ms: int | None
+    duration_ms: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a run as it is stored: the row, both messages and the attempts, in one transaction."""
+
+    execution_id: str
+    session_id: str | None
+    status: RunStatus
+    message: str
+    text: str
+    values: Mapping[str, Any]  # further columns of the row
+    attempts: Sequence[Attempt]
+    ended_at: datetime
+
+
+_AGENT_COLUMNS = (
+    AgentRegistry.id,
+    AgentRegistry.state,
+    AgentRegistry.maturity_level,
+    AgentRegistry.model,
+    AgentRegistry.system_prompt,
+    AgentRegistry.configuration,
+)
+_AGENT = select(*_AGENT_COLUMNS).where(AgentRegistry.id == bindparam("agent_id"))
+_AGENT_AND_SESSION = (
+    select(*_AGENT_COLUMNS, ChatSession.id.label("session_id"), ChatSession.message_count)
+    .join(
+        ChatSession,
+        (ChatSession.agent_id == AgentRegistry.id)
+        & (ChatSession.user_id == bindparam("user_id"))
+        & (ChatSession.external_key == bindparam("key")),
+        isouter=True,
+    )
+    .where(AgentRegistry.id == bindparam("agent_id"))
+)
+_HISTORY = (
+    select(ChatMessage.author, ChatMessage.content)
+    .where(ChatMessage.session_id == bindparam("session"))
+    .order_by(ChatMessage.seq.desc())
+    .limit(bindparam("last"))
+)
+_REQUEST = select(
+    AgentExecution.id, AgentExecution.request_hash, AgentExecution.status, AgentExecution.error_code
+).where(AgentExecution.user_id == bindparam("user"), AgentExecution.request_id == bindparam("request"))
+_TRANSITION = (
+    update(AgentExecution)
+    .where(AgentExecution.id == bindparam("of"), AgentExecution.status.in_(OPEN))
+    .execution_options(synchronize_session=False)
+)
+_ROOM = (
+    update(ChatSession)
+    .where(ChatSession.id == bindparam("of"))
+    .values(message_count=ChatSession.message_count + bindparam("more"), last_message_at=bindparam("moment"))
+    .returning(ChatSession.message_count)
+)
+_STATUS = select(AgentExecution.status).where(AgentExecution.id == bindparam("of"))
+
+
+async def find_agent(
+    connection: AsyncConnection, agent_id: str, user_id: str | None = None, session_key: str | None = None
+) -> RunnableAgent | None:
+    """The agent, with the user's session of that key if both are given and it exists."""
+    if user_id is None or session_key is None:
+        row = (await connection.execute(_AGENT, {"agent_id": agent_id})).one_or_none()
+    else:
+        named = {"agent_id": agent_id, "user_id": user_id, "key": session_key}
+        row = (await connection.execute(_AGENT_AND_SESSION, named)).one_or_none()
+    if row is None:
+        return None
+    identity, state, maturity, model, prompt, configuration, *session = row
+    return RunnableAgent(
+        identity,
+        AgentState(state),
+        Maturity(maturity),
+        model,
+        prompt,
+        configuration,
+        session[0] if session else None,
+        (session[1] or 0) if session else 0,
+    )
+
+
+async def history(connection: AsyncConnection, session_id: str, last: int) -> list[tuple[str, str]]:
+    """The last messages of a session as (author, content), oldest first."""
+    rows = await connection.execute(_HISTORY, {"session": session_id, "last": last})
+    return [(author, content) for author, content in reversed(rows.all())]
+
+
+async def find_request(connection: AsyncConnection, user_id: str, request_id: str) -> Earlier | None:
+    """The run of this user that holds the `request_id`."""
+    row = (await connection.execute(_REQUEST, {"user": user_id, "request": request_id})).one_or_none()
+    return None if row is None else Earlier(row[0], row[1], RunStatus(row[2]), row[3])
+
+
+async def free_request(connection: AsyncConnection, execution_id: str) -> None:
+    """Takes the `request_id` off an ended run, so that a new one can have it."""
+    await connection.execute(
+        update(AgentExecution).where(AgentExecution.id == execution_id).values(request_id=None)
+    )
+
+
+async def add_session(
+    connection: AsyncConnection, session_id: str, user_id: str, agent_id: str, key: str, now: datetime
+) -> None:
+    await connection.execute(
+        insert(ChatSession),
+        {
+            "id": session_id,
+            "user_id": user_id,
+            "agent_id": agent_id,
+            "external_key": key,
+            "message_count": 0,
+            "created_at": now,
+        },
+    )
+
+
+async def add_run(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
+    """The row of a new run, QUEUED, or RUNNING if its slot is taken already."""
+    await connection.execute(insert(AgentExecution), dict(row))
+
+
+async def mark_running(connection: AsyncConnection, execution_id: str, started_at: datetime) -> bool:
+    """QUEUED -> RUNNING; false if somebody else ended it meanwhile."""
+    result = await connection.execute(
+        _TRANSITION.values(status=RunStatus.RUNNING, started_at=started_at), {"of": execution_id}
+    )
+    return result.rowcount == 1
+
+
+async def finish(connection: AsyncConnection, ending: Ending) -> RunStatus:
+    """Writes the end; returns the stored status: another one if somebody else ended the run first."""
+    result = await connection.execute(
+        _TRANSITION.values(
+            status=ending.status, output_text=ending.text, completed_at=ending.ended_at, **ending.values
+        ),
+        {"of": ending.execution_id},
+    )
+    if result.rowcount == 0:
+        stored = (await connection.execute(_STATUS, {"of": ending.execution_id})).scalar_one()
+        return RunStatus(stored)
+    if ending.session_id is not None:
+        await _add_messages(connection, ending, ending.session_id)
+    if ending.attempts:
+        await connection.execute(
+            insert(RunAttempt),
+            [
+                {
+                    "execution_id": ending.execution_id,
+                    "attempt": number,
+                    "provider": one.provider,
+                    "model": one.model,
+                    "outcome": one.outcome,
+                    "tokens": one.tokens,
+                    "first_token_ms": one.first_token_ms,
+                    "duration_ms": one.duration_ms,
+                    "started_at": one.started_at,
+                }
+                for number, one in enumerate(ending.attempts, start=1)
+            ],
+        )
+    return ending.status
+
+
+async def _add_messages(connection: AsyncConnection, ending: Ending, session_id: str) -> None:
+    spoken = [(Author.USER, ending.message, False)]
+    if ending.text:
+        spoken.append((Author.ASSISTANT, ending.text, ending.status is not RunStatus.COMPLETED))
+    room = {"of": session_id, "more": len(spoken), "moment": ending.ended_at}
+    count: int = (await connection.execute(_ROOM, room)).scalar_one()
+    await connection.execute(
+        insert(ChatMessage),
+        [
+            {
+                "id": new_id("msg"),
+                "session_id": session_id,
+                "execution_id": ending.execution_id,
+                "author": author,
+                "content": content,
+                "seq": count - len(spoken) + number,
+                "truncated": truncated,
+                "created_at": ending.ended_at,
+            }
+            for number, (author, content, truncated) in enumerate(spoken, start=1)
+        ],
+    )
+
+
+async def renew_leases(connection: AsyncConnection, ids: Collection[str], until: datetime) -> None:
+    await connection.execute(
+        update(AgentExecution)
+        .where(AgentExecution.id.in_(ids), AgentExecution.status.in_(OPEN))
+        .values(lease_expires_at=until)
+    )
+
+
+async def interrupt_expired(connection: AsyncConnection, now: datetime, own: Collection[str]) -> int:
+    """Ends the runs whose lease is over, but never those that live here; returns how many."""
+    result = await connection.execute(
+        update(AgentExecution)
+        .where(
+            AgentExecution.status.in_(OPEN),
+            AgentExecution.lease_expires_at < now,
+            AgentExecution.id.not_in(own),
+        )
+        .values(
+            status=RunStatus.INTERRUPTED,
+            error_code=ErrorCode.SERVER_SHUTDOWN,
+            error_detail="the process that ran it is gone",
+            completed_at=now,
+        )
+    )
+    return result.rowcount
