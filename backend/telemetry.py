@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
 
+import anyio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context")
@@ -40,6 +41,11 @@ def bind(**ids: str) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+def note(**ids: str) -> None:
+    """As `bind`, for the rest of the current request: its own block takes the ids back at its end."""
+    _context.set({**_context.get(_NO_CONTEXT), **ids})
 
 
 def correlation_id() -> str:
@@ -147,3 +153,11 @@ governance_decisions_total = _counter(
 db_pool_in_use = _gauge("db_pool_in_use", "Database connections in use")
 db_errors_total = _counter("db_errors_total", "Storage failures", "kind")
 event_loop_lag_seconds = _histogram("event_loop_lag_seconds", "How late a timer of the loop fired", _FAST)
+
+
+async def watch_loop(interval_s: float = 0.25) -> None:
+    """Measures for ever how late the event loop serves a timer."""
+    while True:
+        due = anyio.current_time() + interval_s
+        await anyio.sleep_until(due)
+        event_loop_lag_seconds.observe(max(0.0, anyio.current_time() - due))
