@@ -4,8 +4,8 @@ One `LoadRun` at a time goes through
 
     state      reached by                              on leaving
     PREPARED   `init` (headless), `test_start` (web)   the target is started and answers
-    LOADING    `test_start`                            users come; the measuring window opens when all are there
-    ENDED      `finish`, once                          the target is stopped, all is written, the verdict stands
+    LOADING    `test_start`                            users come; the window opens when all are there
+    ENDED      `finish`, once                          the target is stopped, all is written and judged
 
 Headless the target is started in `init`, since Locust counts `-t` from before `test_start`. `finish` runs
 under a lock and once: `quitting` calls it headless, a greenlet after `test_stop` in the web UI, and a second
@@ -200,7 +200,7 @@ class Plugin:
                 show_progress(now - started, self.environment.runner.user_count, run.ledger)
 
     def gauge(self, run: LoadRun) -> None:
-        """Measures by how much a sleep of 5 ms is overslept: processor time that the generator did not get."""
+        """Measures by how much a sleep of 5 ms is overslept: time that the generator did not get."""
         lag = run.ledger.run.health.gauge
         while run.ledger.steady_until_ns is None:
             before = time.perf_counter_ns()
@@ -246,7 +246,7 @@ class exiting:  # noqa: N801  # reads as a statement
             say(f"{error.exit_code.name}: {error}")
             sys.exit(int(error.exit_code))
         if isinstance(error, Exception):
-            logging.getLogger("streamgauge").exception("a defect in the instrument")
+            logging.getLogger("streamgauge").error("a defect in the instrument", exc_info=error)
             sys.exit(int(ExitCode.INVALID))
 
 

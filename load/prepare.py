@@ -1,4 +1,4 @@
-"""Before the first user: starts the target, or finds the one that runs, and makes what the profile needs there."""
+"""Before the first user: starts the target, or finds the one that runs, and makes the profile's agents."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
 
 
 def failure_rows(options: Options, agents: Mapping[str, str]) -> tuple[str, ...]:
-    """The declared failures that this run shall reach: by `--failures`, by `--scenario`, and with their agents."""
+    """The declared failures that this run shall reach, by `--failures` and `--scenario`, agents given."""
     named = set(options.scenarios) & set(ROWS)
     return tuple(
         name
@@ -97,7 +97,7 @@ def _accounts(target: Target, limits: Limits) -> tuple[tuple[str, ...], dict[str
             response = driver.request("POST", "/api/agents", plan.body(name))
             if response.status != 201:
                 raise TargetDown(
-                    f"the target answered {response.status} to POST /api/agents for the profile's agent '{name}':"
+                    f"the target answered {response.status} to POST /api/agents for the agent '{name}':"
                     f" {response.body[:200].decode(errors='replace')}"
                 )
             agents[name] = response.json()["id"]

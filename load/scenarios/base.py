@@ -14,6 +14,7 @@ and tells Locust once for each stream.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import time
@@ -35,7 +36,7 @@ from load.metrics.timeline import Limits, TerminalState, Timeline
 from load.options import Options
 from load.scenarios.arrivals import Schedule
 from load.scenarios.expect import DONE, Expect
-from load.scenarios.ledger import Ledger, Origin
+from load.scenarios.ledger import Ended, Ledger, Origin
 from load.scenarios.prompts import PromptSource
 
 
@@ -97,7 +98,7 @@ class AgentUser(User):
     # -- connections: one of each kind and agent, opened at the first stream
 
     def websocket(self, agent: str, *, place: int = 0) -> WebSocketDriver:
-        """The user's WebSocket to an agent, by its name in the profile or its id. place: for several at once."""
+        """The user's WebSocket to an agent, by profile name or id. place: for several at once."""
         url = urlsplit(self.session.target_url)
         scheme = "wss" if url.scheme == "https" else "ws"
         path = f"{url.path.rstrip('/')}/api/agents/{self.session.agents.get(agent, agent)}/stream"
@@ -160,15 +161,15 @@ class AgentUser(User):
         )
         try:
             driver.stream(turn.recorded(frames), _both(timeline.take, watch))
-            seen = session.ledger.book_stream(origin, expect, timeline, frames)
+            kind = "WS" if isinstance(driver, WebSocketDriver) else "HTTP"
+            tell = functools.partial(self._tell_locust, kind, scenario, timeline, str(expect))
+            session.ledger.ended(driver, Ended(origin, expect, timeline, frames, tell))
         except LoadError as defect:
             session.ledger.defects.append(f"{scenario}: {defect}")
             driver.close()
             raise
         finally:
             self.schedule.advance(time.perf_counter_ns())
-        kind = "WS" if isinstance(driver, WebSocketDriver) else "HTTP"
-        self._tell_locust(kind, scenario, timeline.total_ns, timeline.chunks, seen, str(expect))
         return timeline
 
     def call(
@@ -186,16 +187,24 @@ class AgentUser(User):
         else:
             state, code, status = TerminalState.REFUSED, response.code, response.status
         seen = self.session.ledger.book_call(scenario, expect, state, code, status, response.correlation_id)
-        self._tell_locust("HTTP", scenario, response.done_ns - response.sent_ns, 0, seen, str(expect))
+        self._request(
+            "HTTP", scenario, response.done_ns - response.sent_ns, len(response.body), str(expect), seen
+        )
 
     def _tell_locust(
-        self, kind: str, scenario: str, total_ns: int | None, chunks: int, seen: str | None, expected: str
+        self, kind: str, scenario: str, timeline: Timeline, expected: str, seen: str | None
     ) -> None:
+        self._request(kind, scenario, timeline.total_ns or 0, len(timeline.text), expected, seen)
+
+    def _request(
+        self, kind: str, scenario: str, total_ns: int, length: int, expected: str, seen: str | None
+    ) -> None:
+        """One `request` event a stream: Locust's own tables show it, our figures never come from there."""
         self.environment.events.request.fire(
             request_type=kind,
             name=scenario,
-            response_time=(total_ns or 0) / 1e6,
-            response_length=chunks,
+            response_time=total_ns / 1e6,
+            response_length=length,
             exception=None if seen is None else f"{seen}, expected {expected}",
             context={},
         )

@@ -60,7 +60,7 @@ class Expect:
 
 
 def observed_deadline_ns(code: str, timeline: Timeline) -> int | None:
-    """From what starts the deadline's clock to the answer, as the client saw it; None where it cannot tell."""
+    """From what starts the deadline's clock to the answer, as the client saw it; None without both."""
     start = timeline.last_delta_at if code == "inter_chunk_timeout" else timeline.accepted_at
     return None if start is None or timeline.ended_at is None else timeline.ended_at - start
 

@@ -176,7 +176,7 @@ def concurrency_limit(user: Failures, name: str, expect: Expect) -> None:
 
 @row(refused(429, "rate_limited"))
 def rate_limited(user: Failures, name: str, expect: Expect) -> None:
-    """Messages faster than allowed. Each asks for an unknown agent: the rate is judged before it is looked up."""
+    """Messages faster than allowed, to no agent at all: the rate is judged before the look-up."""
     path = f"/api/agents/{UNKNOWN_AGENT}/chat"
     driver = user.http(token=user.flood_token)
     for _ in range(3 * RATE_BURST):

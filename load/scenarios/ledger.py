@@ -25,6 +25,17 @@ class Origin:
     utc: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One stream that came to its end. tell: is told what came instead of the declared outcome, or None."""
+
+    origin: Origin
+    expect: Expect
+    timeline: Timeline
+    frames: list[Frame]
+    tell: Callable[[str | None], None]
+
+
 @dataclass(slots=True)
 class Ledger:
     """One run's counts, histograms, and the frames of what nobody declared.
@@ -41,31 +52,43 @@ class Ledger:
     refused_in_a_row: int = 0
     steady_from_ns: int | None = None
     steady_until_ns: int | None = None
+    _last: dict[int, Ended] = field(default_factory=dict)
 
-    def book_stream(
-        self, origin: Origin, expect: Expect, timeline: Timeline, frames: list[Frame]
-    ) -> str | None:
-        """Books one ended stream; what came instead of the declared outcome, or None."""
+    def ended(self, connection: object, stream: Ended) -> None:
+        """Takes an ended stream. It is booked when the next one of its connection has ended, or by `settle`:
+        until then a late frame can still show that it was broken."""
+        former = self._last.get(id(connection))
+        self._last[id(connection)] = stream
+        if former is not None:
+            self._book_stream(former)
+
+    def settle(self) -> None:
+        """Books what `ended` still holds; connections are closed by now."""
+        for stream in self._last.values():
+            self._book_stream(stream)
+        self._last.clear()
+
+    def _book_stream(self, ended: Ended) -> None:
+        origin, expect, timeline = ended.origin, ended.expect, ended.timeline
         state = timeline.state
         if state is None:
             self.defects.append(f"{origin.scenario}: a stream returned without an end")
-            return "no end"
+            return
         seen = expect.differs(state, timeline.code, timeline.status) or expect.deadline_differs(timeline)
+        if seen is None and timeline.breaks:
+            seen = f"{expect} with breaks: {', '.join(timeline.breaks)}"
         good = seen is None and state is TerminalState.DONE
         self.run.tally(origin.scenario, self._window(timeline)).book(timeline, good=good)
-        self.write_row(
-            StreamRow.of(
-                timeline, utc=origin.utc, scenario=origin.scenario, user=origin.user, seed=origin.seed
-            )
+        row = StreamRow.of(
+            timeline, utc=origin.utc, scenario=origin.scenario, user=origin.user, seed=origin.seed
         )
+        self.write_row(row)
         self._deadline(expect, timeline)
-        unreachable = timeline.code == "unreachable"
-        self.refused_in_a_row = self.refused_in_a_row + 1 if unreachable else 0
+        self._reached(timeline.code)
         stream_id = timeline.execution_id or timeline.correlation_id or "unknown"
-        self._book(
-            origin.scenario, expect, seen, stream_id, frames, timed_out=state is TerminalState.TIMED_OUT
-        )
-        return seen
+        timed_out = state is TerminalState.TIMED_OUT
+        self._book(origin.scenario, expect, seen, stream_id, ended.frames, timed_out=timed_out)
+        ended.tell(seen)
 
     def book_call(
         self,
@@ -78,7 +101,7 @@ class Ledger:
     ) -> str | None:
         """Books one request that is no stream."""
         seen = expect.differs(state, code, status)
-        self.refused_in_a_row = self.refused_in_a_row + 1 if code == "unreachable" else 0
+        self._reached(code)
         self._book(scenario, expect, seen, call_id, [], timed_out=state is TerminalState.TIMED_OUT)
         return seen
 
@@ -97,6 +120,9 @@ class Ledger:
             outcome.book_expected()
         elif outcome.book_unexpected(seen, stream_id, timed_out=timed_out) and frames:
             self.recordings[stream_id] = frames
+
+    def _reached(self, code: str | None) -> None:
+        self.refused_in_a_row = self.refused_in_a_row + 1 if code == "unreachable" else 0
 
     def _deadline(self, expect: Expect, timeline: Timeline) -> None:
         if expect.limit_s is None or expect.code is None or timeline.code != expect.code:
