@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias
 
-from load.metrics.events import Event
+from load.metrics.events import Closed, Event, Expired, Refused
 from load.metrics.timeline import Limits
 
 Emit: TypeAlias = Callable[[Event], None]
@@ -20,17 +19,6 @@ Drop: TypeAlias = Literal["rst", "fin", "close"]
 
 MAX_RECORDED_FRAMES: Final = 2000
 MAX_RECORDED_BYTES: Final = 1 << 20
-
-
-class Fault(Enum):
-    """Whose failure it is."""
-
-    LOCAL = "local"
-    """A limit of ours, or a defect of a driver."""
-    PEER = "peer"
-    """Protocol, status or content."""
-    NETWORK = "network"
-    """Reset, unreachable, silence."""
 
 
 class Recorder:
@@ -50,20 +38,13 @@ class Recorder:
 
 
 @dataclass(frozen=True, slots=True)
-class Resume:
-    """A stream cut on purpose: dropped after so many chunks, and taken up again by a new connection."""
-
-    after: int
-    how: Drop = "rst"
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
     """One message and how its stream is to be followed.
 
     extra: further fields of the request (`action`, `request_id`, `on_disconnect`, …). cancel_after: ask for a
-    cancel after so many chunks. drop_after: end the connection after so many. resume: cut and take up again.
-    recorder: every raw frame is appended to it, in bounds.
+    cancel after so many chunks. drop_after: end the connection after so many. resume: so many times
+    a lost connection (also one lost by drop_after) is replaced and the stream taken up again. recorder: every
+    raw frame is appended to it, in bounds.
     """
 
     prompt: str
@@ -75,7 +56,7 @@ class Turn:
     extra: Mapping[str, object] = field(default_factory=dict)
     cancel_after: int | None = None
     drop_after: tuple[int, Drop] | None = None
-    resume: Resume | None = None
+    resume: int = 0
     recorder: list[Frame] | None = None
 
     def recorded(self, frames: list[Frame]) -> Turn:
@@ -86,8 +67,8 @@ class Turn:
 class Driver(Protocol):
     """One user's way to the target; reused over turns, never by two at once."""
 
-    def open(self) -> None:
-        """Connects. Without it the first stream does, and names what failed in its own timeline."""
+    def open(self) -> Refused | Closed | Expired | None:
+        """Connects; what prevented it, or None. Without it the first stream connects."""
 
     def stream(self, turn: Turn, emit: Emit) -> None:
         """Sends one turn and emits what comes; returns after exactly one terminal event."""

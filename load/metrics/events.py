@@ -123,14 +123,15 @@ class Refused:
     limit_ms: float | None = None
     elapsed_ms: float | None = None
     retry_after_ms: float | None = None
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
     """The connection ended.
 
-    clean: by a close handshake or FIN. code: of the peer's close frame. how: `close`, `fin`, `reset` or
-    `unreachable`. by: who ended it.
+    clean: by a close handshake or FIN. code: of the peer's close frame. how: `close`, `fin`, `reset`,
+    `unreachable`, or `protocol` for what no protocol allows. by: who ended it.
     """
 
     at: int

@@ -115,7 +115,8 @@ class Stream:
     @property
     def correlation_id(self) -> str | None:
         """The id that went out with the request or handshake."""
-        return None if self.sent is None else self.sent.correlation_id
+        source = self.sent or self.refusal
+        return None if source is None else source.correlation_id
 
     @property
     def chunks(self) -> int:

@@ -1,0 +1,218 @@
+"""One WebSocket connection: messages out and in, and how it ended.
+
+The protocol is `websockets`' Sans-I/O one; the socket, its stamps and its limits are ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import OPEN
+from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
+
+from load.drivers.base import Recorder
+from load.drivers.clock import now_ns
+from load.drivers.problem import refused
+from load.drivers.watchdog import Wait
+from load.drivers.wire import Wire
+from load.metrics.events import Closed, Expired, Refused
+
+MAX_MESSAGE_BYTES: Final = 4 << 20
+CLOSE_NS: Final = 2_000_000_000
+"""So long a close frame of ours waits for its echo."""
+NO_STATUS: Final = 1005
+
+Unusable: TypeAlias = Refused | Closed | Expired
+"""Why there is no connection."""
+
+TEXT, CONT, CLOSE, BINARY = Opcode.TEXT, Opcode.CONT, Opcode.CLOSE, Opcode.BINARY
+
+
+class Channel:
+    """closed: how it ended, None while it is open. recorder: where messages are kept; a handshake never
+    is, it holds a credential."""
+
+    __slots__ = ("_parts", "_protocol", "_response", "closed", "correlation_id", "recorder", "wire")
+
+    def __init__(self, wire: Wire, protocol: ClientProtocol, correlation_id: str | None) -> None:
+        self.wire = wire
+        self._protocol = protocol
+        self._parts: list[bytes] = []
+        self._response: Response | None = None
+        self.correlation_id = correlation_id
+        self.closed: Closed | None = None
+        self.recorder: Recorder | None = None
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        headers: Mapping[str, str],
+        subprotocols: Sequence[str],
+        limit_ns: int,
+        correlation_id: str | None = None,
+    ) -> Channel | Unusable:
+        """An open connection, past `ready` where a subprotocol was agreed upon; or why there is none."""
+        began = now_ns()
+        try:
+            wire = Wire.connect(url, limit_ns)
+        except TimeoutError:
+            return Expired(now_ns(), "connect", limit_ns, max(0, now_ns() - began - limit_ns))
+        except OSError:
+            return Closed(now_ns(), False, None, "network", "unreachable")
+        offered = [Subprotocol(name) for name in subprotocols]
+        protocol = ClientProtocol(parse_uri(url), subprotocols=offered or None, max_size=MAX_MESSAGE_BYTES)
+        channel = cls(wire, protocol, correlation_id)
+        wire.watch(Wait("connect", began, limit_ns))
+        try:
+            unusable = channel._handshake(headers)
+        finally:
+            wire.unwatch()
+        if unusable is not None:
+            wire.shut()
+            return unusable
+        return channel
+
+    def _handshake(self, headers: Mapping[str, str]) -> Unusable | None:
+        protocol = self._protocol
+        request = protocol.connect()
+        for name, value in headers.items():
+            request.headers[name] = value
+        protocol.send_request(request)
+        self._flush()
+        messages: list[bytes] = []
+        while self._response is None or (protocol.subprotocol is not None and not messages):
+            messages = self.read()
+            if self.closed is not None:
+                break
+            expired = self.expired()
+            if expired is not None:
+                return expired
+        response = self._response
+        if response is not None and protocol.handshake_exc is not None and response.status_code != 101:
+            body = bytes(response.body or b"")
+            return refused(self.wire.arrived_at, response.status_code, body, self.correlation_id)
+        return self.closed
+
+    # -- messages
+
+    def send(self, message: bytes) -> int:
+        """One text message; the time directly before the system call. Raises OSError."""
+        if self.closed is not None:
+            raise ConnectionError("a close frame has come")
+        self._protocol.send_text(message)
+        at = now_ns()
+        for data in self._protocol.data_to_send():
+            self.wire.sock.sendall(data)
+        if self.recorder is not None:
+            self.recorder.keep(at, "sent", message)
+        return at
+
+    def read(self) -> list[bytes]:
+        """Waits for bytes; the messages they completed. `closed` or `expired()` may then tell the end."""
+        try:
+            data = self.wire.read()
+        except OSError:
+            self._end(Closed(now_ns(), False, None, "network", "reset"))
+            return []
+        return self._receive(data)
+
+    def peek(self) -> list[bytes] | None:
+        """As `read`, but None when nothing has arrived; never waits."""
+        try:
+            data = self.wire.peek()
+        except OSError:
+            self._end(Closed(now_ns(), False, None, "network", "reset"))
+            return []
+        return None if data is None else self._receive(data)
+
+    def expired(self) -> Expired | None:
+        """The limit of ours that has passed."""
+        wait = self.wire.wait
+        if wait is None or wait.expired is None:
+            return None
+        if wait.expired == "total":
+            return Expired(now_ns(), "total", wait.total, wait.late)
+        # The clock of now: a chunk that raced with the watchdog has moved it on.
+        return Expired(now_ns(), wait.clock, wait.limit, wait.late)
+
+    def _receive(self, data: bytes) -> list[bytes]:
+        protocol = self._protocol
+        if data:
+            protocol.receive_data(data)
+        elif self.expired() is None:
+            protocol.receive_eof()
+            how = "fin" if protocol.handshake_exc is None or self._response is None else "protocol"
+            self._end(Closed(self.wire.arrived_at, True, None, "peer", how))
+        messages: list[bytes] = []
+        if protocol.writes:
+            self._flush()  # pongs and close echoes must not wait for our bookkeeping
+        for frame in protocol.events_received():
+            if isinstance(frame, Frame):
+                if frame.opcode is TEXT and frame.fin:
+                    messages.append(frame.data)  # type: ignore[arg-type]  # bytes of one kind or another
+                else:
+                    self._uncommon(frame, messages)
+            elif isinstance(frame, Response):
+                self._response = frame
+        if self.recorder is not None:
+            for message in messages:
+                self.recorder.keep(self.wire.arrived_at, "received", bytes(message))
+        if protocol.parser_exc is not None or protocol.handshake_exc is not None:
+            self._end(Closed(self.wire.arrived_at, False, None, "peer", "protocol"))
+        return messages
+
+    def _uncommon(self, frame: Frame, messages: list[bytes]) -> None:
+        """Fragments, binary messages, which the contract does not know, and the close frame."""
+        data = bytes(frame.data)
+        if frame.opcode is TEXT:
+            self._parts = [data]
+        elif frame.opcode is BINARY:
+            self._parts = [b"binary message: ", data]
+        elif frame.opcode is CONT:
+            self._parts.append(data)
+        elif frame.opcode is CLOSE:
+            close = self._protocol.close_rcvd
+            code = None if close is None or close.code == NO_STATUS else int(close.code)
+            self._end(Closed(self.wire.arrived_at, True, code, "peer", "close"))
+            if self.recorder is not None:
+                self.recorder.keep(self.wire.arrived_at, "received", f"close {close}".encode())
+            return
+        else:
+            return
+        if frame.fin:
+            messages.append(b"".join(self._parts))
+
+    def _flush(self) -> None:
+        with contextlib.suppress(OSError):  # the next read tells how it ended
+            for data in self._protocol.data_to_send():
+                if data:
+                    self.wire.sock.sendall(data)
+                else:
+                    self.wire.sock.shutdown(socket.SHUT_WR)
+
+    def _end(self, closed: Closed) -> None:
+        if self.closed is None:
+            self.closed = closed
+
+    # -- the end
+
+    def close(self) -> list[bytes]:
+        """Close frame, its echo within CLOSE_NS, FIN; the messages that came in between."""
+        late: list[bytes] = []
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(1000)
+            self.wire.watch(Wait("total", now_ns(), CLOSE_NS))
+            self._flush()
+            while self.closed is None and self.expired() is None:
+                late += self.read()
+            self.wire.unwatch()
+        self.wire.shut()
+        return late
