@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import anyio
 from sqlalchemy.exc import IntegrityError
@@ -24,6 +24,7 @@ from backend.storage.session import Database, StorageUnavailable
 from backend.storage.users import add_user, issue_token, users_exist
 
 T = TypeVar("T")
+Made: TypeAlias = dict[str, dict[str, str] | list[dict[str, str]]]
 
 DEMO_MODEL: Final = "embedded/markov-1"
 
@@ -70,10 +71,11 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _in_one_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    schema.check(settings.database_url)
+
     async def run() -> T:
         database = Database(settings)
         try:
-            await schema.check(database)
             async with database.write() as connection:
                 return await work(connection)
         except StorageUnavailable as error:
@@ -96,7 +98,7 @@ def _add_user(settings: Settings, email: str, admin: bool, token_ttl_s: int | No
         raise StartupRefused(f"user: {email} exists") from None
 
 
-async def _demo(connection: AsyncConnection, users: int) -> dict[str, object]:
+async def _demo(connection: AsyncConnection, users: int) -> Made:
     if await users_exist(connection):
         raise StartupRefused("demo: the database is not empty")
     admin = await _demo_user(connection, "admin@example.org", is_admin=True)
@@ -125,13 +127,13 @@ async def _demo_user(connection: AsyncConnection, email: str, *, is_admin: bool 
     return {"id": user_id, "email": email, "token": secret}
 
 
-def _table(made: dict[str, object]) -> str:
+def _table(made: Made) -> str:
     """What was made, for a person: one line each."""
-    lines = []
-    for kind, value in made.items():
-        for one in value if isinstance(value, list) else [value]:
-            lines.append("  ".join([kind.rstrip("s"), *map(str, one.values())]))
-    return "\n".join(lines)
+    return "\n".join(
+        "  ".join([kind.rstrip("s"), *one.values()])
+        for kind, value in made.items()
+        for one in (value if isinstance(value, list) else [value])
+    )
 
 
 def _count(text: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -33,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database = Database(settings)
         app.state.database = database
         try:
-            await schema.check(database)
+            await anyio.to_thread.run_sync(schema.check, settings.database_url)
             async with anyio.create_task_group() as tasks, Runs(settings, database) as runs:
                 app.state.runs = runs
                 tasks.start_soon(telemetry.watch_loop)

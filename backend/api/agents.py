@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from backend.api.answers import NO_CONTENT, not_found, reply
@@ -161,7 +162,7 @@ async def _move(
 
 
 async def _record(
-    connection: audit.AsyncConnection, viewer: Viewer, action: str, agent_id: str, **detail: object
+    connection: AsyncConnection, viewer: Viewer, action: str, agent_id: str, **detail: object
 ) -> None:
     await audit.record(
         connection,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from backend.errors import StartupRefused
-from backend.storage.session import Database, StorageUnavailable
 
 __all__ = ["check", "migrate"]
 
@@ -30,49 +31,51 @@ def _config() -> Config:
 
 def migrate(database_url: str, revision: str = "head") -> str:
     """Brings the schema up or down to a revision and gives the one it has then; else `StartupRefused`."""
+    config = _config()
+    down = revision.startswith("-") or revision == "base"
+    try:
+        with _transaction(database_url) as connection:
+            config.attributes["connection"] = connection
+            (command.downgrade if down else command.upgrade)(config, revision)
+            return _stored_revision(connection)
+    except CommandError as error:
+        raise StartupRefused(f"migrate: {error}") from error
+
+
+def check(database_url: str) -> None:
+    """Raises `StartupRefused` unless the database answers, can be written and has the newest schema.
+
+    In a writing transaction: a file that can only be read must end the start, not the first request.
+    """
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    with _transaction(database_url) as connection:
+        found = _stored_revision(connection)
+    if found != head:
+        raise StartupRefused(f"database: schema revision is {found}, not {head}; {_ADVICE}")  # D12
+
+
+@contextmanager
+def _transaction(database_url: str) -> Iterator[Connection]:
+    """One blocking transaction on a connection of its own; whatever the database refuses ends the start."""
     url = make_url(database_url)
-    sqlite = url.get_backend_name() == "sqlite"
-    if sqlite:
+    if url.get_backend_name() == "sqlite":
         engine = create_engine(url.set(drivername="sqlite"), connect_args={"isolation_level": None})
         event.listen(engine, "connect", _use_wal)
         event.listen(engine, "begin", _begin_immediate)
     else:
         engine = create_engine(url, connect_args={"connect_timeout": 5})
-    config = _config()
     try:
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            down = revision.startswith("-") or revision == "base"
-            (command.downgrade if down else command.upgrade)(config, revision)
-            return _stored_revision(connection)
-    except CommandError as error:
-        raise StartupRefused(f"migrate: {error}") from error
+            yield connection
     except DBAPIError as error:
-        raise StartupRefused(f"database: {_one_line(error.orig)}") from error
+        raise StartupRefused(f"database: {_one_line(error.orig)}") from error  # D4 D13
     finally:
         engine.dispose()
 
 
-async def check(database: Database) -> None:
-    """Raises `StartupRefused` unless the database answers, can be written and has the newest schema."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    try:
-        # In a writing transaction: a file that can only be read must end the start, not the first request.
-        async with database.write() as connection:
-            found = await connection.run_sync(_stored_revision)
-    except ProgrammingError:  # PostgreSQL: no such table
-        found = "none"
-    except StorageUnavailable as error:
-        cause = error.__cause__
-        orig = cause.orig if isinstance(cause, DBAPIError) else cause
-        if not (isinstance(orig, sqlite3.OperationalError) and str(orig).startswith("no such table")):
-            raise StartupRefused(f"database: {_one_line(orig)}") from error  # D4 D13
-        found = "none"
-    if found != head:
-        raise StartupRefused(f"database: schema revision is {found}, not {head}; {_ADVICE}")  # D12
-
-
 def _stored_revision(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return "none"
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
     return "none" if row is None else str(row[0])
 
