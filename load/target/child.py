@@ -134,24 +134,13 @@ class Child:
     def death(self) -> Death | None:
         """Not None once the process has ended without `stop`; the time is that of the first look."""
         with self._lock:
-            if self._death is None and self._ended is None:
-                returncode = self._process.poll()
-                if returncode is not None:
-                    since = self._started_at if self._ready_at is None else self._ready_at
-                    self._death = Death(
-                        name=self.name,
-                        returncode=returncode,
-                        signal=signal_name(returncode),
-                        after_s=time.monotonic() - since,
-                        was_ready=self._ready_at is not None,
-                        log_tail=self.tail(),
-                    )
-            return self._death
+            return self._look()
 
     def stop(self, timeout_s: float = 15.0) -> Ended:
         """SIGTERM, after `timeout_s` SIGINT (uvicorn: leave at once), `FORCE_S` later SIGKILL."""
         with self._lock:
             if self._ended is None:
+                self._look()
                 self._ended = self._stop(timeout_s)
             return self._ended
 
@@ -162,6 +151,21 @@ class Child:
             log.seek(max(self._log_start, size - TAIL_BYTES))
             text = log.read().decode("utf-8", errors="replace")
         return tuple(line[:LINE_CHARS] for line in text.splitlines()[-lines:])
+
+    def _look(self) -> Death | None:
+        if self._death is None and self._ended is None:
+            returncode = self._process.poll()
+            if returncode is not None:
+                since = self._started_at if self._ready_at is None else self._ready_at
+                self._death = Death(
+                    name=self.name,
+                    returncode=returncode,
+                    signal=signal_name(returncode),
+                    after_s=time.monotonic() - since,
+                    was_ready=self._ready_at is not None,
+                    log_tail=self.tail(),
+                )
+        return self._death
 
     def _stop(self, timeout_s: float) -> Ended:
         began = time.monotonic()

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 CoverageMode = Literal["auto", "branch", "off"]
@@ -30,7 +29,7 @@ class TargetConfig:
     ready line; None: uvicorn on a free port."""
     python: Path = field(default_factory=lambda: Path(sys.executable))
     """Another interpreter needs coverage and uvicorn."""
-    env: Mapping[str, str] = MappingProxyType({})
+    env: Mapping[str, str] = field(default_factory=dict)
     setup: tuple[tuple[str, ...], ...] = ()
     """Commands run before the start, in order; `python` as the first word is the target's interpreter."""
     ready: str | None = None

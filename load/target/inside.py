@@ -63,7 +63,9 @@ class Recorder:
         folder = Path(spec["folder"])
         folder.mkdir(parents=True, exist_ok=True)
         self.data_file = folder / f"{spec['phase']}.{os.getpid()}"
+        self.requests = 0
         self.selfcheck = False
+        """The labelled request of the start-up was seen."""
         self._coverage: Any = None
         self._lock = threading.Lock()
         self._done = threading.Event()
@@ -79,6 +81,7 @@ class Recorder:
             "source": self.source,
             "sources": {},
             "changed": [],
+            "asked": spec.get("ready") is not None,
             "canary": relative(HERE / "canary.py", self.app_dir),
             "final": False,
         }
@@ -164,6 +167,7 @@ class Recorder:
             self._write_facts()
 
     def _write_facts(self) -> None:
+        self._facts["requests"] = self.requests
         self._facts["selfcheck"] = self.selfcheck
         self._facts["cpu_s"] = time.process_time()
         text = json.dumps(self._facts)
@@ -191,6 +195,7 @@ class Labelled:
                 LABEL.set(label)
                 self._recorder.selfcheck |= label == SELFCHECK
                 break
+        self._recorder.requests += 1
         self.in_flight += 1
         try:
             await self._app(scope, receive, send)

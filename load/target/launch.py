@@ -132,7 +132,7 @@ def launch(config: TargetConfig, folder: Path, phase: str) -> Target:
         run_setup(config, command, environment, scratch, folder / f"setup-{number}.log")
         for number, command in enumerate(config.setup, 1)
     )
-    spec = {"app": config.app, "server": config.server}
+    spec = {"app": config.app, "server": config.server, "ready": config.ready}
     child = Child(
         "the target",
         inside(config, folder, phase, spec),
