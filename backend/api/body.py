@@ -61,6 +61,8 @@ def parse_json(body: bytes) -> object:
 def validate(model: type[M], value: object) -> M:
     """The value as the model says, after the rules that hold for every value."""
     _check(value, "", MAX_DEPTH)
+    if not isinstance(value, dict):
+        raise invalid("", "object", "Must be an object")
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -30,25 +30,26 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "0")
         size_bytes = 0
-        deadline = None
+        began: float | None = None
         complete = False
 
         async def limited() -> Message:
-            nonlocal size_bytes, deadline, complete
+            nonlocal size_bytes, began, complete
             if complete:
                 return await receive()  # waits for the client to leave, as long as it likes
             if declared.isdecimal() and int(declared) > self.max_bytes:
                 raise Problem(ErrorCode.PAYLOAD_TOO_LARGE)  # L13
-            if deadline is None:
-                deadline = anyio.current_time() + self.timeout_s
+            now = anyio.current_time()
+            began = now if began is None else began
             try:
-                with anyio.fail_after(max(0.001, deadline - anyio.current_time())):
+                with anyio.fail_after(max(0.001, began + self.timeout_s - now)):
                     message = await receive()
             except TimeoutError:
                 raise Problem(
                     ErrorCode.REQUEST_TIMEOUT,
                     headers={"Connection": "close"},
                     limit_ms=round(self.timeout_s * 1000),
+                    elapsed_ms=round((anyio.current_time() - began) * 1000),
                 ) from None  # L16
             size_bytes += len(message.get("body", b""))
             if size_bytes > self.max_bytes:

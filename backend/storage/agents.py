@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, true, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backend.domain.governance import Maturity
@@ -61,6 +61,7 @@ class Agent:
 
 _COLUMNS = [getattr(AgentRegistry, name) for name in Agent.__slots__]
 _SELECT = select(*_COLUMNS)
+_GET = _SELECT.where(AgentRegistry.id == bindparam("of"))  # built once: building costs as much as running
 
 
 def _visible(viewer: Viewer) -> ColumnElement[bool]:
@@ -96,9 +97,10 @@ async def add_agent(connection: AsyncConnection, creator_id: str, draft: AgentDr
 async def get_agent(viewer: Viewer, connection: AsyncConnection, agent_id: str) -> Agent | None:
     if not is_id(agent_id, "agt"):
         return None
-    query = _SELECT.where(AgentRegistry.id == agent_id, _visible(viewer))
-    row = (await connection.execute(query)).first()
-    return None if row is None else Agent(*row)
+    row = (await connection.execute(_GET, {"of": agent_id})).first()
+    if row is None or (row.state == AgentState.ARCHIVED and not viewer.is_admin):
+        return None
+    return Agent(*row)
 
 
 async def list_agents(

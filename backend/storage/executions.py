@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backend.storage.ids import is_id
 from backend.storage.keyset import Position, before
 from backend.storage.models import AgentExecution, ChatSession, RunAttempt, RunStatus
-from backend.storage.users import Viewer, owned
+from backend.storage.users import Viewer, owned, owned_by_parameters
 
 __all__ = ["Execution", "PastAttempt", "get_execution", "list_attempts", "list_executions"]
 
@@ -68,14 +68,15 @@ _SELECT = select(
         for name in Execution.__slots__
     )
 ).join(ChatSession, ChatSession.id == AgentExecution.session_id, isouter=True)
+_GET = _SELECT.where(AgentExecution.id == bindparam("of"), owned_by_parameters(AgentExecution.user_id))
 _ATTEMPTS = select(*(getattr(RunAttempt, name) for name in PastAttempt.__slots__))
 
 
 async def get_execution(viewer: Viewer, connection: AsyncConnection, execution_id: str) -> Execution | None:
     if not is_id(execution_id, "exe"):
         return None
-    query = _SELECT.where(AgentExecution.id == execution_id, owned(viewer, AgentExecution.user_id))
-    row = (await connection.execute(query)).first()
+    wanted = {"of": execution_id, "viewer": viewer.user_id, "is_admin": viewer.is_admin}
+    row = (await connection.execute(_GET, wanted)).first()
     return None if row is None else Execution(*row)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backend.domain.confidence import FeedbackType, Sentiment
 from backend.storage.ids import is_id, new_id
 from backend.storage.models import AgentExecution, AgentFeedback, AgentRegistry, RunStatus
-from backend.storage.users import Viewer, owned
+from backend.storage.users import Viewer, owned_by_parameters
 from backend.telemetry import utc_now
 
 __all__ = ["Opinion", "RatedRun", "Stored", "add_feedback", "find_rated_run"]
@@ -44,22 +44,25 @@ class Stored:
     created_at: datetime
 
 
+_FIND = (
+    select(AgentExecution.status, AgentRegistry.maturity_level)
+    .join(AgentRegistry, AgentRegistry.id == AgentExecution.agent_id)
+    .where(
+        AgentExecution.id == bindparam("run"),
+        AgentExecution.agent_id == bindparam("agent"),
+        owned_by_parameters(AgentExecution.user_id),
+    )
+)
+
+
 async def find_rated_run(
     viewer: Viewer, connection: AsyncConnection, *, agent_id: str, execution_id: str
 ) -> RatedRun | None:
     """The run, if it belongs to this agent and the viewer may see it."""
     if not (is_id(agent_id, "agt") and is_id(execution_id, "exe")):
         return None
-    query = (
-        select(AgentExecution.status, AgentRegistry.maturity_level)
-        .join(AgentRegistry, AgentRegistry.id == AgentExecution.agent_id)
-        .where(
-            AgentExecution.id == execution_id,
-            AgentExecution.agent_id == agent_id,
-            owned(viewer, AgentExecution.user_id),
-        )
-    )
-    row = (await connection.execute(query)).first()
+    wanted = {"run": execution_id, "agent": agent_id, "viewer": viewer.user_id, "is_admin": viewer.is_admin}
+    row = (await connection.execute(_FIND, wanted)).first()
     return (
         None if row is None else RatedRun(execution_id, agent_id, RunStatus(row.status), row.maturity_level)
     )

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import anyio
 from sqlalchemy import event, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DatabaseError,
     DataError,
@@ -25,6 +25,7 @@ from sqlalchemy.pool import QueuePool
 from backend import telemetry
 from backend.errors import ErrorCode, Problem
 from backend.settings import Settings
+from backend.storage import sqlite
 
 __all__ = ["Database", "StorageUnavailable", "retrying"]
 
@@ -75,7 +76,11 @@ class Database:
         pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": settings.db_pool_timeout}
         self.is_sqlite = url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            connect = {"timeout": settings.db_lock_timeout, "isolation_level": None}
+            connect = {
+                "timeout": settings.db_lock_timeout,
+                "isolation_level": None,
+                "async_creator_fn": sqlite.connect,
+            }
             self._reader = create_async_engine(
                 url,
                 **pool,
@@ -86,9 +91,9 @@ class Database:
             )
             # One connection: writers queue here, in order and bounded, instead of polling the file's lock.
             self._writer = create_async_engine(url, **pool, pool_size=1, connect_args=connect)
-            event.listen(self._reader.sync_engine, "connect", _prepare_sqlite_reader)
-            event.listen(self._writer.sync_engine, "connect", _prepare_sqlite)
-            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+            event.listen(self._reader.sync_engine, "connect", sqlite.prepare_reader)
+            event.listen(self._writer.sync_engine, "connect", sqlite.prepare)
+            event.listen(self._writer.sync_engine, "begin", sqlite.begin_immediate)
         else:
             limits = {
                 "lock_timeout": round(settings.db_lock_timeout * 1000),
@@ -184,23 +189,3 @@ def _kind(error: Exception) -> str:
     if state is not None:
         return _SQLSTATES.get(state, "lost" if state.startswith(("08", "57P")) else "other")
     return "lost" if isinstance(error, DatabaseError | InterfaceError) else "other"
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _prepare_sqlite_reader(connection: Any, record: object) -> None:
-    _prepare_sqlite(connection, record)
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA query_only=ON")
-    cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    # A transaction that reads first and writes later cannot wait for another writer; this one waits at once.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
