@@ -138,6 +138,23 @@ def load_part(path: Path) -> Part:
     return Part(path, facts, data)
 
 
+def export(path: Path, data_file: Path) -> None:
+    """A part as a plain coverage data file, absolute names and no canary, for another tool to combine."""
+    part = load_part(path)
+    if part.data is None:
+        return
+    folder = Path(part.facts["app_dir"])
+    names = {str(folder / name): name for name in part.data.measured_files() - {part.facts["canary"]}}
+    data = coverage.CoverageData(str(data_file))
+    data.set_context(part.facts["phase"])
+    if part.data.has_arcs():
+        data.add_arcs({full: part.data.arcs(name) or () for full, name in names.items()})
+    else:
+        data.add_lines({full: part.data.lines(name) or () for full, name in names.items()})
+    data.touch_files(names)
+    data.write()
+
+
 def reason_to_leave_out(part: Part, first: Part) -> str | None:
     """None when the part belongs to the union."""
     if part.source_hash != first.source_hash:

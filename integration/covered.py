@@ -1,0 +1,108 @@
+"""Pytest plugin: processes that tests start are measured, and their lines counted with this process's own.
+
+`python -m integration` names the folder for what they leave in an environment variable and joins it
+itself. Under `pytest --cov` the same data is handed to pytest-cov before it combines and reports. Without
+either it goes to a temporary folder, and nobody reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from load.target.config import TargetConfig
+from load.target.launch import Target, environment, launch, measured_command
+from load.target.parts import export, find_parts
+
+FOLDER_VARIABLE = "STREAMGAUGE_INTEGRATION_FOLDER"
+PHASE = "integration"
+
+
+class Measured:
+    """Starts subject processes; one folder below `folder` for each name."""
+
+    def __init__(self, folder: Path, *, branch: bool) -> None:
+        self.folder = folder
+        self._branch = branch
+        self._targets: list[Target] = []
+
+    def launch(self, config: TargetConfig, name: str) -> Target:
+        """A running target. The same name again, after a stop, finds the same scratch folder and database."""
+        target = launch(self._adapted(config), self.folder / name, PHASE)
+        self._targets.append(target)
+        return target
+
+    def run(
+        self, config: TargetConfig, name: str, module: str, *args: str, timeout_s: float = 60.0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m module args…` to its end, in the environment of a target of that name."""
+        config = replace(self._adapted(config), env={**config.env, **env})
+        folder = self.folder / name
+        return subprocess.run(
+            measured_command(config, folder, PHASE, module, *args),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=config.app_dir,
+            env=environment(config, folder),
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def stop(self) -> None:
+        """Ends what still runs; afterwards all data is on the disk."""
+        while self._targets:
+            self._targets.pop().stop()
+
+    def parts(self) -> tuple[Path, ...]:
+        return tuple(part for child in sorted(self.folder.iterdir()) for part in find_parts(child))
+
+    def _adapted(self, config: TargetConfig) -> TargetConfig:
+        # Lines and branches cannot be joined: the children follow `--cov-branch`.
+        return replace(config, coverage="branch") if self._branch else config
+
+
+MEASURED = pytest.StashKey[Measured]()
+
+
+@pytest.fixture(scope="session")
+def measured(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+    """Starts what the session tests as it is started for a load run."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    folder = Path(named) if named else tmp_path_factory.mktemp("measured")
+    controller = cov_controller(pytestconfig)
+    started = Measured(folder, branch=controller is not None and bool(controller.cov.config.branch))
+    pytestconfig.stash[MEASURED] = started
+    yield started
+    started.stop()
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Innermost of the loop's wrappers: pytest-cov combines when its own, further out, goes on."""
+    try:
+        return (yield)
+    finally:
+        started = session.config.stash.get(MEASURED, None)
+        controller = cov_controller(session.config)
+        if started is not None and controller is not None:
+            started.stop()  # a run that ends early (-x) has not torn down its session fixtures yet
+            hand_over(started.parts(), Path(controller.cov.config.data_file).absolute())
+
+
+def cov_controller(config: pytest.Config) -> Any | None:
+    """pytest-cov's own, when `--cov` was asked for."""
+    plugin = config.pluginmanager.get_plugin("_cov")
+    return None if plugin is None else plugin.cov_controller
+
+
+def hand_over(parts: tuple[Path, ...], data_file: Path) -> None:
+    """Each part to where pytest-cov's combine finds it: beside its own, by the name of its data file."""
+    for number, part in enumerate(parts):
+        export(part, data_file.with_name(f"{data_file.name}.{part.name}.{number}"))
