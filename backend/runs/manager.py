@@ -18,6 +18,7 @@ from backend.providers.embedded import EmbeddedProvider
 from backend.runs.admission import Admission
 from backend.runs.clocks import RunLimits, RunTimes
 from backend.runs.connections import Connections
+from backend.runs.control import Controller
 from backend.runs.leases import Leases
 from backend.runs.order import Order, Stop
 from backend.runs.record import Admitted
@@ -68,8 +69,9 @@ class Runs:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.draining = True
-        await self._end_all()
+        if not self.draining:
+            self.draining = True
+            await self._end_all()
         self._group.cancel_scope.cancel()
         await self._stack.aclose()
 
@@ -91,6 +93,17 @@ class Runs:
             run = kept[0]
         return run
 
+    def find_own(
+        self, user_id: str, execution_id: str | None = None, request_id: str | None = None
+    ) -> RunTask | None:
+        """The user's run of that id, or the active one of that request."""
+        if execution_id is not None:
+            run = self.find(execution_id)
+        else:
+            asked = (one for one in self._active.values() if one.order.request_id == request_id)
+            run = next((one for one in asked if one.order.user_id == user_id), None)
+        return run if run is not None and run.order.user_id == user_id else None
+
     def refuse_if_draining(self) -> None:
         if self.draining:
             raise Problem(ErrorCode.SERVER_SHUTDOWN)  # H10
@@ -99,7 +112,7 @@ class Runs:
         """Raises the problem of an agent that is not there, is paused, or may not do that."""
         await self._admission.check_agent(agent_id, user_id, action)
 
-    async def start(self, order: Order) -> RunTask:
+    async def start(self, order: Order, controller: Controller) -> RunTask:
         """Admits the order and starts its run; raises the problem that refuses it, or `Repeated`."""
         self.refuse_if_draining()
         times = RunTimes()
@@ -107,8 +120,27 @@ class Runs:
         run = self._task(admitted, times, holds_slot)
         self._active[run.execution_id] = run
         telemetry.runs_active.set(len(self._active))
+        run.control.take(controller)
         self._group.start_soon(run.run)
         return run
+
+    def release(self, run: RunTask, controller: Controller, reason: Stop) -> None:
+        """The controller is lost: the run ends, or goes on for a while if its client asked for that."""
+        if run.outcome is not None or not run.control.leave(controller):
+            return
+        if run.order.on_disconnect == "cancel" or self.settings.resume_grace == 0:
+            run.stop(reason)  # C1
+        else:
+            self._group.start_soon(self._await_return, run, reason)  # C2
+
+    async def _await_return(self, run: RunTask, reason: Stop) -> None:
+        with anyio.move_on_after(self.settings.resume_grace):
+            async with anyio.create_task_group() as group:
+                group.start_soon(_cancel_when, run.ended, group.cancel_scope)
+                await run.control.wait_taken()
+                group.cancel_scope.cancel()
+        if not run.control.held:
+            run.stop(reason)  # C3
 
     def _task(self, admitted: Admitted, times: RunTimes, holds_slot: bool) -> RunTask:
         model = admitted.agent.model

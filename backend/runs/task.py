@@ -27,6 +27,7 @@ from backend import telemetry
 from backend.errors import ErrorCode, Problem
 from backend.providers.base import Ask, Piece, Provider
 from backend.runs.clocks import RunLimits, RunTimes, ran_out
+from backend.runs.control import Control
 from backend.runs.order import Outcome, Stop
 from backend.runs.record import Admitted, RunRecord
 from backend.runs.settle import Settlement
@@ -56,6 +57,7 @@ class RunTask:
         self.log = self.record.log
         self.outcome: Outcome | None = None
         self.ended = anyio.Event()
+        self.control = Control()
         self._stop: Stop | None = None
         self._settling = False
         self._scope = anyio.CancelScope()
