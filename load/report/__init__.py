@@ -1,0 +1,1 @@
+"""Who is told: one document from what was measured, and its renderings."""

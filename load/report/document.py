@@ -1,0 +1,266 @@
+"""The value of `run.json`: everything the renderings show, and enough to judge and render again.
+
+`"format"`, kept compatible as CHANGELOG.md says; docs/report.md explains every field:
+
+    1   the first. Fields may be added to it; none is renamed, removed or given another meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+from load.metrics.outcomes import Deadline, Outcome, Outcomes
+from load.metrics.run import Run
+from load.metrics.tally import Tally
+from load.metrics.timeline import TerminalState
+from load.options import Options
+from load.report.figures import HEADLINE, Accuracy, distribution, figures, to_ms
+from load.report.provenance import Provenance
+from load.target.parts import CoverageSummary
+from load.verdict.judge import Finding, Verdict
+
+FORMAT: Final = 1
+STEADY: Final = "steady"
+
+Document: TypeAlias = Mapping[str, Any]
+"""Plain JSON values, as in run.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """What was measured.
+
+    kind: `started` by us or a `host` that already ran. address: its app, or its URL. python, core, mode: of
+    the started process; None for a host, core `-` without coverage. settings: what it was given beyond its
+    defaults. died: why it counts as down, None while it does not.
+    """
+
+    kind: Literal["started", "host"]
+    address: str
+    python: str | None = None
+    core: str | None = None
+    mode: str = "off"
+    settings: Mapping[str, str] = MappingProxyType({})
+    died: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a report says beside the figures.
+
+    name: of the run folder. steady_s: length of the measuring window; None when it never began. late_budget_ns: lateness of ours below which chunks that shared a read count as sent
+    together. coverage: None with the reason in coverage_absent. overhead: CPU covered over plain, None where
+    it was not measured. recordings: id of a stream -> its file within the folder. rows_dropped: lines missing
+    in streams.jsonl.gz.
+    """
+
+    options: Options
+    target: TargetFacts
+    name: str
+    started: datetime
+    ended: datetime
+    provenance: Provenance
+    steady_s: float | None
+    late_budget_ns: int
+    conversations: int
+    coverage: CoverageSummary | None = None
+    coverage_absent: str = ""
+    overhead: float | None = None
+    recordings: Mapping[str, str] = field(default_factory=dict)
+    rows_dropped: int = 0
+
+
+def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Document:
+    """The document of one run."""
+    steady = run.total(windows=(STEADY,))
+    accuracy = Accuracy.of(run.health, tracer="ctrace" in (facts.target.core or ""))
+    on_time = accuracy.late_p99_ns is None or accuracy.late_p99_ns <= facts.late_budget_ns
+    return {
+        "format": FORMAT,
+        "name": facts.name,
+        "verdict": {
+            "status": verdict.status,
+            "exit_code": int(verdict.exit_code),
+            "reasons": list(verdict.reasons),
+        },
+        "findings": [_finding(finding, facts.recordings) for finding in verdict.findings],
+        "target": _target(facts.target),
+        "profile": _profile(facts),
+        "streams": _streams(run.total(), steady),
+        "metrics": _metrics(
+            run, steady, accuracy, on_time=on_time, corrected=facts.options.arrivals != "closed"
+        ),
+        "scenarios": {name: _scenario(outcome) for name, outcome in sorted(outcomes.scenarios.items())},
+        "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
+        "generator": _generator(run, steady, accuracy, facts, on_time=on_time),
+        "coverage": _coverage(facts),
+        "provenance": _provenance(facts),
+        **run.to_json(),  # "tallies" and "health": ns, exact; a verdict is computed from these alone
+    }
+
+
+def _finding(finding: Finding, recordings: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "kind": finding.kind.name,
+        "scenario": finding.scenario,
+        "figure": finding.figure,
+        "value": finding.value,
+        "limit": finding.limit,
+        "reason": finding.reason,
+        "reproduce": finding.reproduce,
+        "ids": list(finding.ids),
+        "recordings": [recordings[stream_id] for stream_id in finding.ids if stream_id in recordings],
+    }
+
+
+def _target(target: TargetFacts) -> dict[str, object]:
+    return {
+        "kind": target.kind,
+        ("app" if target.kind == "started" else "host"): target.address,
+        "coverage": target.mode,
+        "python": target.python,
+        "settings": dict(target.settings),
+        "died": target.died,
+    }
+
+
+def _profile(facts: RunFacts) -> dict[str, object]:
+    options = facts.options
+    return {
+        "users": options.users,
+        "spawn_rate": options.spawn_rate,
+        "run_time_s": options.run_time_s,
+        "steady_s": None if facts.steady_s is None else round(facts.steady_s, 3),
+        "seed": options.seed,
+        "mix": dict(options.mix),
+        "scenarios": list(options.scenarios),
+        "failures": options.failures,
+        "arrivals": options.arrivals,
+        "think_s": options.think_s,
+        "prompts": "shipped" if options.prompts is None else str(options.prompts),
+        "conversations": facts.conversations,
+    }
+
+
+def _streams(all_of_it: Tally, steady: Tally) -> dict[str, object]:
+    """Counts over the whole run; `steady` of them were due in the measuring window."""
+    return {
+        "total": all_of_it.ended,
+        "steady": steady.ended,
+        "by_terminal": {state.value: all_of_it.by_terminal.get(state.value, 0) for state in TerminalState},
+        "by_code": dict(sorted(all_of_it.by_code.items())),
+        "breaks": dict(all_of_it.breaks),
+        "flags": dict(all_of_it.flags),
+        "good": all_of_it.good,
+        "unfinished": all_of_it.unfinished,
+        "chunks": all_of_it.chunks,
+        "stalls": all_of_it.stalls,
+        "stalled_ms": to_ms(all_of_it.stalled_ns),
+        "strays": all_of_it.strays,
+        "never_sent": all_of_it.never_sent,
+        "never_started": all_of_it.never_started,
+    }
+
+
+def _metrics(
+    run: Run, steady: Tally, accuracy: Accuracy, *, on_time: bool, corrected: bool
+) -> dict[str, object]:
+    """Figures of the steady part, over all and for each scenario that has streams."""
+    by_scenario = {}
+    for name in run.scenarios():
+        tally = run.total(scenario=name, windows=(STEADY,))
+        found = figures(tally, on_time=on_time, corrected=corrected)
+        by_scenario[name] = {figure: found[figure] for figure in HEADLINE} | {
+            "accuracy": accuracy.text(tally)
+        }
+    return figures(steady, on_time=on_time, corrected=corrected) | {
+        "accuracy": accuracy.text(steady),
+        "by_scenario": by_scenario,
+    }
+
+
+def _scenario(outcome: Outcome) -> dict[str, object]:
+    return {
+        "expected": outcome.expected,
+        "total": outcome.total,
+        "as_expected": outcome.as_expected,
+        "unexpected": [
+            {"seen": kind.seen, "count": kind.count, "ids": list(kind.ids)}
+            for kind in sorted(outcome.unexpected.values(), key=lambda kind: -kind.count)
+        ],
+    }
+
+
+def _deadline(found: Deadline) -> dict[str, object]:
+    observed = distribution(found.observed)
+    n = observed.pop("n")
+    return {
+        "configured_ms": found.configured_ms,
+        "observed_ms": {"min": to_ms(found.observed.min), **observed},
+        "n": n,
+        "early": found.early,
+    }
+
+
+def _generator(
+    run: Run, steady: Tally, accuracy: Accuracy, facts: RunFacts, *, on_time: bool
+) -> dict[str, object]:
+    health, chunks, unresolved = run.health, steady.chunks, steady.unresolved
+    return {
+        "stamp_source": health.stamp_source if health.reads else None,
+        "accuracy": accuracy.text(steady),
+        "on_time": on_time,
+        "late_budget_ms": to_ms(facts.late_budget_ns),
+        "lateness_ms": distribution(health.lateness),
+        "gauge_ms": distribution(health.gauge),
+        "start_lag_ms": distribution(steady.start_lag),
+        "chunks": chunks,
+        "unresolved": unresolved,
+        "unresolved_share": round(unresolved / chunks, 6) if chunks else None,
+        "reads": health.reads,
+        "reads_unstamped": health.reads_unstamped,
+        "stamps_rejected": health.stamps_rejected,
+        "clock_steps": health.clock_steps,
+        "cpu_share": round(health.cpu_ns / health.wall_ns, 4) if health.wall_ns else None,
+        "cpu_s": round(health.cpu_ns / 1e9, 3),
+        "wall_s": round(health.wall_ns / 1e9, 3),
+        "involuntary_switches": health.involuntary_switches,
+        "processes": health.processes,
+        "rows_dropped": facts.rows_dropped,
+    }
+
+
+def _coverage(facts: RunFacts) -> dict[str, object]:
+    """`files` holds nothing when nothing usable was measured: absent is not 0 %."""
+    summary = facts.coverage
+    if summary is None:
+        return {
+            "files": {},
+            "core": facts.target.core,
+            "overhead": facts.overhead,
+            "absent": facts.coverage_absent,
+        }
+    return {
+        "files": dict(summary.files),
+        "lines": {name: list(pair) for name, pair in summary.lines.items()},
+        "total_percent": summary.total_percent,
+        "core": summary.core,
+        "python": summary.python,
+        "mode": summary.mode,
+        "overhead": facts.overhead,
+        "checks": dict(summary.checks),
+        "left_out": list(summary.left_out),
+        "absent": facts.coverage_absent or None,
+    }
+
+
+def _provenance(facts: RunFacts) -> dict[str, object]:
+    return {"started": _utc(facts.started), "ended": _utc(facts.ended), **asdict(facts.provenance)}
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
