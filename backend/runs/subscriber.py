@@ -9,6 +9,7 @@ Invariant: what was sent is a prefix of the log from the first cursor on, withou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -34,14 +35,15 @@ class Subscriber:
     async def follow(self) -> None:
         """Sends each frame above the cursor up to the terminal one; may raise SlowConsumer."""
         log = self._log
-        while True:
-            await log.wait_beyond(self.cursor)
-            for frame in log.after(self.cursor):
-                try:
-                    with anyio.fail_after(self._send_timeout_s):
+        try:
+            # One scope whose deadline moves: a scope for each frame would cost as much as the frame.
+            with anyio.fail_after(None) as clock:
+                while not (log.closed and self.cursor == log.last_seq):
+                    await log.wait_beyond(self.cursor)
+                    for frame in log.after(self.cursor):
+                        clock.deadline = anyio.current_time() + self._send_timeout_s
                         await self._send(frame)
-                except TimeoutError as late:  # C11
-                    raise SlowConsumer from late
-                self.cursor += 1
-            if log.closed and self.cursor == log.last_seq:
-                return
+                        self.cursor += 1
+                    clock.deadline = math.inf
+        except TimeoutError as late:  # C11
+            raise SlowConsumer from late

@@ -84,7 +84,7 @@ class Ending:
     status: RunStatus
     message: str
     text: str
-    values: Mapping[str, Any]  # further columns of the row
+    values: Mapping[str, Any]  # the other columns that an end writes
     attempts: Sequence[Attempt]
     ended_at: datetime
 
@@ -123,6 +123,29 @@ _TRANSITION = (
     .where(AgentExecution.id == bindparam("of"), AgentExecution.status.in_(OPEN))
     .execution_options(synchronize_session=False)
 )
+_RUN = _TRANSITION.values(status=RunStatus.RUNNING, started_at=bindparam("moment"))
+_ENDING_COLUMNS = (
+    "status",
+    "output_text",
+    "completed_at",
+    "finish_reason",
+    "error_code",
+    "error_detail",
+    "provider",
+    "attempts",
+    "prompt_tokens",
+    "completion_tokens",
+    "usage_estimated",
+    "last_seq",
+    "first_token_at",
+    "first_token_ms",
+    "duration_ms",
+)
+_END = _TRANSITION.values({name: bindparam(name) for name in _ENDING_COLUMNS})
+_ADD_SESSION = insert(ChatSession)
+_ADD_RUN = insert(AgentExecution)
+_ADD_ATTEMPT = insert(RunAttempt)
+_ADD_MESSAGE = insert(ChatMessage)
 _ROOM = (
     update(ChatSession)
     .where(ChatSession.id == bindparam("of"))
@@ -179,7 +202,7 @@ async def add_session(
     connection: AsyncConnection, session_id: str, user_id: str, agent_id: str, key: str, now: datetime
 ) -> None:
     await connection.execute(
-        insert(ChatSession),
+        _ADD_SESSION,
         {
             "id": session_id,
             "user_id": user_id,
@@ -193,24 +216,26 @@ async def add_session(
 
 async def add_run(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
     """The row of a new run, QUEUED, or RUNNING if its slot is taken already."""
-    await connection.execute(insert(AgentExecution), dict(row))
+    await connection.execute(_ADD_RUN, dict(row))
 
 
 async def mark_running(connection: AsyncConnection, execution_id: str, started_at: datetime) -> bool:
     """QUEUED -> RUNNING; false if somebody else ended it meanwhile."""
-    result = await connection.execute(
-        _TRANSITION.values(status=RunStatus.RUNNING, started_at=started_at), {"of": execution_id}
-    )
+    result = await connection.execute(_RUN, {"of": execution_id, "moment": started_at})
     return result.rowcount == 1
 
 
 async def finish(connection: AsyncConnection, ending: Ending) -> RunStatus:
     """Writes the end; returns the stored status: another one if somebody else ended the run first."""
     result = await connection.execute(
-        _TRANSITION.values(
-            status=ending.status, output_text=ending.text, completed_at=ending.ended_at, **ending.values
-        ),
-        {"of": ending.execution_id},
+        _END,
+        {
+            "of": ending.execution_id,
+            "status": ending.status,
+            "output_text": ending.text,
+            "completed_at": ending.ended_at,
+            **ending.values,
+        },
     )
     if result.rowcount == 0:
         stored = (await connection.execute(_STATUS, {"of": ending.execution_id})).scalar_one()
@@ -219,7 +244,7 @@ async def finish(connection: AsyncConnection, ending: Ending) -> RunStatus:
         await _add_messages(connection, ending, ending.session_id)
     if ending.attempts:
         await connection.execute(
-            insert(RunAttempt),
+            _ADD_ATTEMPT,
             [
                 {
                     "execution_id": ending.execution_id,
@@ -245,7 +270,7 @@ async def _add_messages(connection: AsyncConnection, ending: Ending, session_id:
     room = {"of": session_id, "more": len(spoken), "moment": ending.ended_at}
     count: int = (await connection.execute(_ROOM, room)).scalar_one()
     await connection.execute(
-        insert(ChatMessage),
+        _ADD_MESSAGE,
         [
             {
                 "id": new_id("msg"),
