@@ -230,7 +230,7 @@ class _Service:
         settings = self._settings
         config = _Config(
             self._app,
-            loop="asyncio",
+            loop="auto",  # uvloop where it can be imported
             http=_Http,
             ws=_WebSocket,
             lifespan="on",

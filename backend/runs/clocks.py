@@ -13,10 +13,17 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
 
 from backend import telemetry
 from backend.errors import ErrorCode, Problem
 from backend.settings import Settings
+
+
+# More is not an iteration of the loop but another clock: then the loop's own is as good as any.
+_MOST_BEHIND_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,16 @@ class RunTimes:
         if mark_ns is None or self.started_ns is None:
             return None
         return (mark_ns - self.started_ns) // 1_000_000
+
+
+def full(limit_s: float) -> float:
+    """The limit as a timer of the loop must be told it, so that it does not fire before the limit is over.
+
+    uvloop reads its clock once an iteration and in whole milliseconds: `current_time()` is a little in the past,
+    and a timer that counts from there is early by as much.
+    """
+    behind_s = time.monotonic() - anyio.current_time()
+    return limit_s + min(max(behind_s, 0.0), _MOST_BEHIND_S)
 
 
 def ran_out(code: ErrorCode, limit_s: float, since_ns: int) -> Problem:

@@ -7,7 +7,7 @@ import time
 import anyio
 
 from backend.errors import ErrorCode
-from backend.runs.clocks import ran_out
+from backend.runs.clocks import full, ran_out
 
 
 class Slots:
@@ -29,7 +29,7 @@ class Slots:
         """Waits for a slot; raises the problem `capacity` when that takes too long."""
         since_ns = time.monotonic_ns()
         try:
-            with anyio.fail_after(self._wait_s):
+            with anyio.fail_after(full(self._wait_s)):
                 await self._free.acquire()
         except TimeoutError as late:  # L4
             raise ran_out(ErrorCode.CAPACITY, self._wait_s, since_ns) from late

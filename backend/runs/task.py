@@ -26,7 +26,7 @@ import anyio
 from backend import telemetry
 from backend.errors import ErrorCode, Problem
 from backend.providers.base import Ask, Piece, Provider
-from backend.runs.clocks import RunLimits, RunTimes, ran_out
+from backend.runs.clocks import RunLimits, RunTimes, full, ran_out
 from backend.runs.control import Control
 from backend.runs.order import Outcome, Stop
 from backend.runs.record import Admitted, RunRecord
@@ -132,7 +132,6 @@ class RunTask:
     async def _answer(self) -> Piece:
         """Streams the pieces into the log; returns the one that finished the answer."""
         provider, admitted = self.record.provider, self.record.admitted
-        started_ns = self.record.times.started_ns or time.monotonic_ns()
         if provider is None:
             raise Problem(ErrorCode.NO_PROVIDER)  # L11
         options = admitted.agent.configuration.get(provider.name)
@@ -144,8 +143,9 @@ class RunTask:
             options if isinstance(options, dict) else {},
         )
         total_s = self._limits.total_s
+        started_ns = time.monotonic_ns()
         try:
-            with anyio.fail_after(total_s):
+            with anyio.fail_after(full(total_s)):
                 async with aclosing(provider.answer(ask)) as pieces:
                     return await self._follow(pieces, started_ns)
         except TimeoutError as late:  # P8
@@ -154,7 +154,7 @@ class RunTask:
     async def _follow(self, pieces: AsyncGenerator[Piece, None], started_ns: int) -> Piece:
         first_token_s, inter_chunk_s = self._limits.first_token_s, self._limits.inter_chunk_s
         try:
-            with anyio.fail_after(first_token_s):
+            with anyio.fail_after(full(first_token_s)):
                 piece = await _content(pieces)
         except TimeoutError as late:  # P6
             raise ran_out(ErrorCode.FIRST_TOKEN_TIMEOUT, first_token_s, started_ns) from late
@@ -163,7 +163,7 @@ class RunTask:
             self.record.times.first_token_ns = last_ns
             telemetry.run_first_token_seconds.observe((last_ns - started_ns) / 1e9)
         try:
-            with anyio.fail_after(inter_chunk_s) as clock:
+            with anyio.fail_after(full(inter_chunk_s)) as clock:
                 while True:
                     if piece.text:
                         self._say(piece.text)
@@ -171,7 +171,7 @@ class RunTask:
                         return piece
                     # One scope whose deadline moves: a scope for each piece would cost as much as the piece.
                     last_ns = time.monotonic_ns()
-                    clock.deadline = anyio.current_time() + inter_chunk_s
+                    clock.deadline = anyio.current_time() + full(inter_chunk_s)
                     piece = await _content(pieces)
         except TimeoutError as late:  # P7
             raise ran_out(ErrorCode.INTER_CHUNK_TIMEOUT, inter_chunk_s, last_ns) from late
