@@ -36,8 +36,8 @@ class Defaults:
 class Options:
     """What the user asked for, checked.
 
-    run_time_s: None runs until stopped. host: a server that already runs; None starts the backend in `app_dir`. scenarios:
-    empty for all. mix: weight of each scenario, empty for the profile's.
+    run_time_s: None runs until stopped. host: a server that already runs; None starts the backend in
+    `app_dir`. scenarios: empty for all. mix: weight of each scenario, empty for the profile's.
     """
 
     users: int
@@ -82,7 +82,8 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         metavar="NAME",
         help="with --host: the variable that holds the bearer token(s)",
     )
-    add("--scenario", action="append", default=[], metavar="NAME", help="this scenario alone; repeatable")
+    # No list as default: the web form would turn its names into integers.
+    add("--scenario", action="append", default=None, metavar="NAME", help="this scenario alone; repeatable")
     add("--mix", default=defaults.mix, metavar="NAME=WEIGHT,…", help="how many users of each kind come")
     add(
         "--failures",

@@ -22,17 +22,17 @@ import socket
 import sys
 import threading
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import gevent
-from locust import events
+from locust import User, events
 from locust.env import Environment
 from locust.runners import LocalRunner, Runner
 
 from load.conclude import LoadRun, conclude
-from load.errors import ExitCode, LoadError, UsageError
+from load.errors import ExitCode, LoadError, TargetDown, UsageError
 from load.options import Options, add_options, read_options
 from load.prepare import prepare
 from load.report.console import say, show_progress
@@ -89,8 +89,8 @@ class Plugin:
             if web_ui is None:
                 self.begin(options)
             else:
-                check_port(environment.parsed_options.web_host, environment.parsed_options.web_port)
-                say(f"web UI: http://localhost:{environment.parsed_options.web_port}/")
+                check_port(self.parsed.web_host, self.parsed.web_port)
+                say(f"web UI: http://localhost:{self.parsed.web_port}/")
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         if environment.web_ui is not None:
@@ -98,9 +98,10 @@ class Plugin:
                 self.begin(self.options())
             except LoadError as error:
                 say(f"{error.exit_code.name}: {error}")
-                gevent.spawn(environment.runner.stop)
+                gevent.spawn(self.runner.stop)
                 return
-        assert self.run is not None
+        if self.run is None or self.run.session is None:
+            return
         AgentUser.session = self.run.session
         gevent.spawn(self.watch, self.run)
         gevent.spawn(self.gauge, self.run)
@@ -125,7 +126,7 @@ class Plugin:
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
         with exiting():
-            environment.runner.stop()
+            self.runner.stop()
             code = self.finish()
             if code is not None:
                 environment.process_exit_code = int(code)
@@ -134,8 +135,7 @@ class Plugin:
 
     def options(self) -> Options:
         """What was asked for, with the names that only the scenarios know checked."""
-        parsed = self.environment.parsed_options
-        options = read_options(parsed, self.environment.host)
+        options = read_options(self.parsed, self.environment.host)
         kinds = {kind.scenario: kind for kind in self.kinds()}
         for name in options.scenarios:
             if name not in kinds and name not in ROWS:
@@ -147,17 +147,38 @@ class Plugin:
 
     def kinds(self) -> list[type[AgentUser]]:
         """The user classes of the locustfile that are ours."""
-        found = self.environment.available_user_classes or {}
+        # Locust's annotation says instances; these are classes.
+        found = cast("dict[str, type[User]]", self.environment.available_user_classes or {})
         return [kind for kind in found.values() if issubclass(kind, AgentUser)]
+
+    @property
+    def parsed(self) -> Namespace:
+        """The command line; in the web UI, with what the form said."""
+        assert self.environment.parsed_options is not None
+        parsed: Namespace = self.environment.parsed_options
+        return parsed
+
+    @property
+    def runner(self) -> Runner:
+        """Locust's runner; there is one from `init` on."""
+        assert self.environment.runner is not None
+        return self.environment.runner
 
     def begin(self, options: Options) -> None:
         """PREPARED. Whatever fails leaves nothing running."""
         self.run = None
         run = LoadRun.create(options)
-        prepared = prepare(options, run.folder, run.ledger, run.limits)
-        run.ready(prepared)
+        try:
+            prepared = prepare(options, run.folder, run.ledger, run.limits)
+            run.session, run.target = prepared.session, prepared.target
+            run.conversations = prepared.conversations
+            kinds = self.weigh(options, prepared.session.failures)
+        except BaseException as error:
+            run.discard(keep_log=isinstance(error, TargetDown))
+            raise
+        run.asked = tuple(kind.scenario for kind in kinds if not issubclass(kind, Failures))
+        self.environment.user_classes = list(kinds)
         self.run = run
-        self.environment.user_classes = self.weigh(options, prepared.session.failures)
 
     def weigh(self, options: Options, failures: tuple[str, ...]) -> list[type[AgentUser]]:
         """The kinds of user that come, with the weights of `--mix`."""
@@ -180,8 +201,7 @@ class Plugin:
             if run is None:
                 return None
             if run.verdict is None:
-                conclude(run, interrupted=self.interrupted)
-            assert run.verdict is not None
+                return conclude(run, interrupted=self.interrupted).exit_code
             return run.verdict.exit_code
 
     # -- beside the users
@@ -197,7 +217,7 @@ class Plugin:
             now = time.monotonic()
             if now - shown >= PROGRESS_S and run.ledger.steady_until_ns is None:
                 shown = now
-                show_progress(now - started, self.environment.runner.user_count, run.ledger)
+                show_progress(now - started, self.runner.user_count, run.ledger)
 
     def gauge(self, run: LoadRun) -> None:
         """Measures by how much a sleep of 5 ms is overslept: time that the generator did not get."""
@@ -209,7 +229,7 @@ class Plugin:
 
     def stop_test(self) -> None:
         """Headless the process ends with it; the web UI stays for the next run."""
-        runner = self.environment.runner
+        runner = self.runner
         gevent.spawn(runner.stop if self.environment.web_ui is not None else runner.quit)
 
     # -- signals
@@ -230,7 +250,7 @@ class Plugin:
 
     def quit(self) -> None:
         """What Ctrl-C does: users end their streams, then everything is written."""
-        gevent.spawn(self.environment.runner.quit)
+        gevent.spawn(self.runner.quit)
         if self.environment.web_ui is not None:
             gevent.spawn(self.environment.web_ui.stop)
 

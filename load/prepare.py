@@ -28,10 +28,11 @@ SPARE_ACCOUNTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """target: what was started; None with `--host`."""
+    """target: what was started; None with `--host`. conversations: how many prompts there are."""
 
     session: Session
     target: Target | None
+    conversations: int
 
 
 def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> Prepared:
@@ -65,7 +66,7 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
         if target is not None:
             target.stop(timeout_s=2.0)
         raise
-    return Prepared(session, target)
+    return Prepared(session, target, len(conversations))
 
 
 def failure_rows(options: Options, agents: Mapping[str, str]) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class AgentUser(User):
         )
         self.prompts = session.prompts(self.number)
         self._drivers: dict[str, Driver] = {}
+        self._ended_ns = 0
 
     def on_stop(self) -> None:
         for driver in self._drivers.values():
@@ -90,6 +91,10 @@ class AgentUser(User):
     def wait_time(self) -> float:
         """Seconds until the next intended start; 0 when it is overdue."""
         return max(0.0, (self.schedule.next_ns - time.perf_counter_ns()) / 1e9)
+
+    def due_ns(self) -> int:
+        """When the stream that is about to start was intended; never in the future."""
+        return min(self.schedule.next_ns, time.perf_counter_ns())
 
     def agent(self, name: str) -> str:
         """The target's id of an agent of the profile."""
@@ -106,7 +111,9 @@ class AgentUser(User):
         key = f"ws {agent} {place}"
         driver = self._drivers.get(key)
         if not isinstance(driver, WebSocketDriver):
-            driver = self._drivers[key] = WebSocketDriver(address, self.headers(), self.session.limits)
+            driver = self._drivers[key] = WebSocketDriver(
+                address, self.headers(), self.session.limits, trace=self.session.options.trace_headers
+            )
         return driver
 
     def http(self, agent: str = "", *, token: str | None = None) -> HttpDriver:
@@ -116,7 +123,13 @@ class AgentUser(User):
         driver = self._drivers.get(key)
         if not isinstance(driver, HttpDriver):
             path = f"/api/agents/{agent_id}/chat"
-            driver = HttpDriver(self.session.target_url, self.headers(token), self.session.limits, path)
+            driver = HttpDriver(
+                self.session.target_url,
+                self.headers(token),
+                self.session.limits,
+                path,
+                trace=self.session.options.trace_headers,
+            )
             self._drivers[key] = driver
         return driver
 
@@ -135,7 +148,7 @@ class AgentUser(User):
             prompt=prompt,
             seed=self.random.getrandbits(32),
             session_id=session_id,
-            intended_ns=min(self.schedule.next_ns, time.perf_counter_ns()),
+            intended_ns=self.due_ns(),
             limits=self.session.limits,
             **facts,
         )
@@ -156,9 +169,8 @@ class AgentUser(User):
         scenario = scenario or self.scenario
         timeline = Timeline(session.limits, turn.expected_text)
         frames: list[Frame] = []
-        origin = Origin(
-            scenario, self.number, turn.seed, datetime.now(UTC).isoformat(timespec="milliseconds")
-        )
+        utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        origin = Origin(scenario, self.number, turn.seed, utc, busy=turn.intended_ns < self._ended_ns)
         try:
             driver.stream(turn.recorded(frames), _both(timeline.take, watch))
             kind = "WS" if isinstance(driver, WebSocketDriver) else "HTTP"
@@ -169,7 +181,8 @@ class AgentUser(User):
             driver.close()
             raise
         finally:
-            self.schedule.advance(time.perf_counter_ns())
+            self._ended_ns = time.perf_counter_ns()
+            self.schedule.advance(self._ended_ns)
         return timeline
 
     def call(

@@ -6,6 +6,7 @@ and says whether it is harmless to a server that others use.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -45,6 +46,10 @@ class Failures(AgentUser):
     def wait_time(self) -> float:
         """Rows follow each other closely: what is measured here is the answer, not a load."""
         return self.random.uniform(0.02, 0.1)
+
+    def due_ns(self) -> int:
+        """Now: a row has no schedule."""
+        return time.perf_counter_ns()
 
     @task
     def row(self) -> None:

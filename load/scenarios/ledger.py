@@ -17,12 +17,14 @@ RowSink: TypeAlias = Callable[[StreamRow], None]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a stream comes from. utc: of its start, RFC 3339."""
+    """Where a stream comes from. utc: of its start, RFC 3339. busy: its user was still occupied with the
+    former stream when it was due."""
 
     scenario: str
     user: int
     seed: int
     utc: str
+    busy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Ledger:
         if seen is None and timeline.breaks:
             seen = f"{expect} with breaks: {', '.join(timeline.breaks)}"
         good = seen is None and state is TerminalState.DONE
-        self.run.tally(origin.scenario, self._window(timeline)).book(timeline, good=good)
+        self.run.tally(origin.scenario, self._window(timeline)).book(timeline, good=good, busy=origin.busy)
         row = StreamRow.of(
             timeline, utc=origin.utc, scenario=origin.scenario, user=origin.user, seed=origin.seed
         )

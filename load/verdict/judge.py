@@ -57,7 +57,7 @@ ORDER = (
 
 
 def judge(findings: Iterable[Finding]) -> Verdict:
-    """The verdict on `findings`; none is a PASS. Whether anything was judged at all is a finding of its own."""
+    """The verdict on `findings`; none is a PASS. That nothing could be judged is a finding, too."""
     ranked = sorted(findings, key=lambda finding: ORDER.index(finding.kind))
     kinds = {finding.kind for finding in ranked if not finding.timed_out}
     if ExitCode.INVALID not in kinds:

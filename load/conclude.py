@@ -1,0 +1,197 @@
+"""One load run from its folder to its verdict: what it holds, what it found, and how it is written.
+
+Raw data first: rows are written while the run goes on, coverage once the target has ended, then `run.json`,
+and only then what is rendered from it.
+"""
+
+from __future__ import annotations
+
+import resource
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from load.drivers.clock import CLOCK
+from load.errors import ExitCode, InvalidRun
+from load.metrics.run import Health
+from load.metrics.timeline import Limits
+from load.options import Options
+from load.report import render
+from load.report.document import RunFacts, TargetFacts, build
+from load.report.provenance import Provenance, gather
+from load.report.recorder import write_recording
+from load.report.store import StreamRows, create_folder, point_latest, write_atomically
+from load.scenarios.base import Session
+from load.scenarios.ledger import Ledger
+from load.scenarios.profile import TARGET_ENV
+from load.target.config import ROOT
+from load.target.launch import Target
+from load.target.parts import CoverageSummary, find_parts, write_coverage_json
+from load.verdict.behaviour import missing, undeclared
+from load.verdict.judge import Finding, Verdict, judge
+
+LATE_BUDGET_NS: Final = 5_000_000
+"""A quarter of the profile's gap: below it chunks that shared a read count as sent together."""
+
+
+@dataclass(slots=True)
+class LoadRun:
+    """asked: scenarios that must have come. conversations: how many there were to choose from. verdict: None
+    until `conclude`. gone: why the target counts as down, None while it does not."""
+
+    options: Options
+    folder: Path
+    rows: StreamRows
+    ledger: Ledger
+    limits: Limits
+    provenance: Provenance
+    started: datetime
+    session: Session | None = None
+    target: Target | None = None
+    asked: tuple[str, ...] = ()
+    conversations: int = 0
+    verdict: Verdict | None = None
+    gone: str | None = None
+    _started_ns: int = field(default_factory=time.perf_counter_ns)
+    _usage: resource.struct_rusage = field(default_factory=lambda: resource.getrusage(resource.RUSAGE_SELF))
+
+    @classmethod
+    def create(cls, options: Options) -> LoadRun:
+        """A run with its folder. Raises UsageError when nothing can be written there."""
+        started = datetime.now(UTC)
+        provenance = gather(options.app_dir, shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+        folder = create_folder(options.reports, started, provenance.short_sha)
+        rows = StreamRows(folder)
+        CLOCK.drain()
+        return cls(options, folder, rows, Ledger(rows.write), Limits(), provenance, started)
+
+    def discard(self, *, keep_log: bool) -> None:
+        """Nothing came of it: leaves nothing running, and a folder only where the target's log says why."""
+        self.rows.close()
+        if self.target is not None:
+            self.target.stop(timeout_s=2.0)
+        if not (keep_log and (self.folder / "target.log").exists()):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def target_gone(self, refusals_in_a_row: int = 20) -> bool:
+        """Whether there is nothing left to measure; keeps why."""
+        death = None if self.gone or self.target is None else self.target.death()
+        if death is not None:
+            self.gone = str(death)
+        elif self.gone is None and self.ledger.refused_in_a_row >= refusals_in_a_row:
+            seconds = (time.perf_counter_ns() - self._started_ns) / 1e9
+            self.gone = f"{refusals_in_a_row} connects in a row were refused, {seconds:.1f} s into the run"
+        return self.gone is not None
+
+    @property
+    def reproduce(self) -> str:
+        """A command with `{scenario}` in it that repeats a part of this run."""
+        return f"locust -f locustfile.py --headless --scenario {{scenario}} --seed {self.options.seed}"
+
+    @property
+    def steady_s(self) -> float | None:
+        """Length of the measuring window; None when it never opened."""
+        begin, end = self.ledger.steady_from_ns, self.ledger.steady_until_ns
+        return None if begin is None or end is None else (end - begin) / 1e9
+
+    def health(self) -> Health:
+        """How well the generator kept up, processor time included; empties the clock's counts."""
+        health = self.ledger.run.health + CLOCK.drain()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        spent_s = usage.ru_utime + usage.ru_stime - self._usage.ru_utime - self._usage.ru_stime
+        health.cpu_ns += int(spent_s * 1e9)
+        health.wall_ns += time.perf_counter_ns() - self._started_ns
+        health.involuntary_switches += usage.ru_nivcsw - self._usage.ru_nivcsw
+        health.processes += 1
+        return health
+
+
+def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
+    """Stops the target, judges, writes, shows. Called once, when all users have ended."""
+    run.ledger.settle()
+    run.ledger.run.health = run.health()
+    run.rows.close()
+    run.target_gone()
+    findings = list(_findings(run, interrupted=interrupted))
+    if run.target is not None:
+        run.target.stop()
+    coverage, absent = _coverage(run)
+    if absent and run.options.host is None and run.options.coverage != "off":
+        findings.append(_invalid(f"selfcheck: {absent}"))
+    run.verdict = judge(findings)
+    log = None if run.target is None else run.target.log
+    recordings = {
+        stream_id: write_recording(run.folder, stream_id, frames, log)
+        for stream_id, frames in run.ledger.recordings.items()
+    }
+    facts = RunFacts(
+        options=run.options,
+        target=_target(run),
+        name=run.folder.name,
+        started=run.started,
+        ended=datetime.now(UTC),
+        provenance=run.provenance,
+        steady_s=run.steady_s,
+        late_budget_ns=LATE_BUDGET_NS,
+        conversations=run.conversations,
+        coverage=coverage,
+        coverage_absent=absent,
+        recordings=recordings,
+        rows_dropped=run.rows.dropped,
+    )
+    document = build(facts, run.ledger.run, run.ledger.outcomes, run.verdict)
+    write_atomically(run.folder / "run.json", orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    point_latest(run.folder)
+    render.render_all(run.folder, document)
+    return run.verdict
+
+
+def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
+    if interrupted:
+        yield Finding(ExitCode.INTERRUPTED, None, None, None, None, "stopped by a signal before its end")
+    if run.gone is not None:
+        yield Finding(ExitCode.TARGET_DOWN, None, None, None, None, run.gone)
+    yield from undeclared(run.ledger.outcomes, run.reproduce)
+    yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
+    for defect in dict.fromkeys(run.ledger.defects):
+        yield _invalid(f"a defect in the instrument: {defect}")
+
+
+def _invalid(reason: str) -> Finding:
+    return Finding(ExitCode.INVALID, None, None, None, None, reason)
+
+
+def _coverage(run: LoadRun) -> tuple[CoverageSummary | None, str]:
+    """What was covered, or why that cannot be said."""
+    if run.target is None:
+        return None, "a server that already ran is not measured"
+    if run.options.coverage == "off":
+        return None, "--coverage off"
+    try:
+        summary = write_coverage_json(find_parts(run.folder), run.folder / "coverage.json")
+    except InvalidRun as error:
+        return None, str(error)
+    if not summary.usable:
+        failed = "; ".join(f"{name} {result}" for name, result in summary.checks.items() if result != "ok")
+        return None, f"the coverage data cannot be trusted: {failed}"
+    return summary, ""
+
+
+def _target(run: LoadRun) -> TargetFacts:
+    if run.target is None:
+        return TargetFacts("host", run.options.host or "", died=run.gone)
+    setting = run.target.coverage
+    where = "backend.app:create_app"
+    if run.options.app_dir.resolve() != ROOT:
+        where = f"{where} in {run.options.app_dir}"
+    return TargetFacts(
+        "started", where, setting.python, setting.core, setting.mode, settings=TARGET_ENV, died=run.gone
+    )
