@@ -120,7 +120,8 @@ class Channel:
         try:
             data = self.wire.read()
         except OSError:
-            self._end(Closed(now_ns(), False, None, "network", "reset"))
+            if self.expired() is None:
+                self._end(Closed(now_ns(), False, None, "network", "reset"))
             return []
         return self._receive(data)
 

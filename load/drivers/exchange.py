@@ -118,7 +118,7 @@ class Exchange:
         try:
             data = wire.read()
         except OSError:
-            return Closed(now_ns(), False, None, "network", "reset")
+            return self._expired() or Closed(now_ns(), False, None, "network", "reset")
         if data:
             try:
                 reply.feed(data)
@@ -127,13 +127,16 @@ class Exchange:
             if reply.headers_done and self.headers_at is None:
                 self.headers_at = wire.arrived_at
             return None
-        if self.wait.expired is not None:
-            return self._expired()
+        expired = self._expired()
+        if expired is not None:
+            return expired
         reply.feed_eof()
         return None if reply.complete else Closed(wire.arrived_at, True, None, "peer", "fin")
 
-    def _expired(self) -> Expired:
+    def _expired(self) -> Expired | None:
         wait = self.wait
+        if wait.expired is None:
+            return None
         if wait.expired == "total":
             return Expired(now_ns(), "total", wait.total, wait.late)
         return Expired(now_ns(), wait.clock, wait.limit, wait.late)

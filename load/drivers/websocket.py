@@ -171,6 +171,7 @@ class Following:
         "channel",
         "chunks",
         "driver",
+        "dropped",
         "emit",
         "ended",
         "id",
@@ -202,6 +203,7 @@ class Following:
         self.last_seq = 0
         self.ended = False
         self.leaving = False
+        self.dropped = False
         self.resumes_left = turn.resume
         self.sent_at = 0
         self.wait: Wait
@@ -278,12 +280,12 @@ class Following:
                     emit(Delta(at, read_at, seq, text, "answer", mates))
                     if not self.ended:
                         self._chunk(seq, at)
-                    if self.channel.wire is not wire:
-                        return
-                    continue
-            self._other(frame, (at, read_at, mates))
-            if self.channel.wire is not wire:
-                return
+                else:
+                    self._other(frame, (at, read_at, mates))
+            else:
+                self._other(frame, (at, read_at, mates))
+            if self.dropped or self.channel.wire is not wire:
+                return  # what else came is no more of this stream than what was still under way
 
     def _ours(self, frame: Frame, frame_id: object, at: int, read_at: int) -> bool:
         """Whether a frame with an id that is not the current one belongs here; if not, it is passed on."""
@@ -331,6 +333,7 @@ class Following:
             how = self.turn.drop_after[1]
             at = now_ns()
             self.channel.wire.unwatch()
+            self.dropped = True
             self.driver.drop(how)
             if not self._resumed():
                 names = {"rst": "reset", "fin": "fin", "close": "close"}
@@ -351,7 +354,7 @@ class Following:
         found = self.driver.connect(self.turn.limits)
         if not isinstance(found, Channel):
             return False
-        self.channel = found
+        self.channel, self.dropped = found, False
         if self.turn.recorder is not None:
             found.recorder = Recorder(self.turn.recorder)
         found.wire.watch(self.wait)

@@ -73,15 +73,14 @@ class Histogram:
         """The value of nearest rank ceil(q * n), 0 < q <= 1; None without values."""
         if self.min is None or self.max is None:
             return None
-        rank = max(
-            1, ceil(q * self.n - 1e-9)
-        )  # 0.95 * 20 is 19.000000000000004 for no other reason than binary
+        rank = max(1, ceil(q * self.n - 1e-9))  # 0.07 * 100 is 7.000000000000001
         seen = 0
+        key = 0
         for key in sorted(self.counts):
             seen += self.counts[key]
             if seen >= rank:
-                return min(max(_middle(key), self.min), self.max)
-        return self.max
+                break
+        return min(max(_middle(key), self.min), self.max)
 
     @property
     def mean(self) -> float | None:

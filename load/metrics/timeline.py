@@ -57,7 +57,8 @@ class Timeline(Stream):
                 self._chunk(event)
             elif isinstance(event, Beat):
                 self._beat(event)
-            elif isinstance(event, Closed):
+            else:
+                assert isinstance(event, Closed)
                 self.close = event
             return
         if cell is Rule.X:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from load.drivers.eventstream import ServerEvent
 from load.metrics.events import Accepted, Beat, Cancelled, Delta, Errored, Event, Finished, Garbled
 
 Frame: TypeAlias = Mapping[str, Any]
@@ -141,6 +142,18 @@ def events_of(frame: Frame, stamp: Stamp) -> list[Event]:
     if make is None:
         return [Beat(stamp[0], kind if isinstance(kind, str) else "unknown")]
     return make(frame, stamp)
+
+
+def of_server_event(event: ServerEvent) -> Frame | str:
+    """The frame in an event of `text/event-stream`: `event:` is its type, `id:` its seq."""
+    frame = parse(event.data)
+    if isinstance(frame, str):
+        return frame
+    if frame.get("type") != event.type:
+        return f"event {event.type!r} holds {event.data[:64]!r}"
+    if "seq" in frame and str(frame["seq"]) != event.id:
+        return f"id {event.id!r} of {event.data[:64]!r}"
+    return frame
 
 
 def request(prompt: str, session_id: str | None, extra: Mapping[str, object]) -> dict[str, object]:
