@@ -52,10 +52,11 @@ class TargetFacts:
 class RunFacts:
     """What a report says beside the figures.
 
-    name: of the run folder. steady_s: length of the measuring window; None when it never began. late_budget_ns: lateness of ours below which chunks that shared a read count as sent
-    together. coverage: None with the reason in coverage_absent. overhead: CPU covered over plain, None where
-    it was not measured. recordings: id of a stream -> its file within the folder. rows_dropped: lines missing
-    in streams.jsonl.gz.
+    name: of the run folder. steady_s: length of the measuring window; None when it never began.
+    late_budget_ns: lateness of ours below which chunks that shared a read count as sent together.
+    conversations: how many there were to choose from. coverage: None with the reason in coverage_absent.
+    overhead: CPU covered over plain, None where it was not measured. recordings: id of a stream -> its file
+    within the folder. rows_dropped: lines missing in streams.jsonl.gz.
     """
 
     options: Options

@@ -8,8 +8,8 @@ from typing import Final
 from load.metrics.histogram import Histogram
 from load.metrics.run import Health
 from load.metrics.tally import Tally
+from load.report.numbers import QUANTILES, percent
 
-QUANTILES: Final = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99))
 NS_PER_MS: Final = 1_000_000
 
 
@@ -120,20 +120,3 @@ class Accuracy:
                 share = percent(self.unstamped, self.reads)
                 said += f"; {share} of reads by the user clock, up to {late} late"
         return f"{said}; C tracer: the target is slower than it is alone" if self.tracer else said
-
-
-def percent(part: float, whole: float) -> str:
-    """`99.4 %`; 0 and 100 only when exactly so; `no data` of nothing."""
-    if not whole:
-        return "no data"
-    value = 100 * part / whole
-    if value < 0.05 and part > 0:
-        return "<0.1 %"
-    if value >= 99.95 and part < whole:
-        return ">99.9 %"
-    return f"{value:.1f} %" if part not in (0, whole) else f"{value:.0f} %"
-
-
-def with_count(part: int, whole: int) -> str:
-    """`99.4 % (994 of 1,000)`."""
-    return f"{percent(part, whole)} ({part:,} of {whole:,})" if whole else "no data"

@@ -1,0 +1,109 @@
+"""What stands in the terminal: progress and errors on stderr, the report on stdout, its verdict first.
+
+Colours and line widths follow the terminal; `NO_COLOR` and a pipe get plain text.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final, Protocol, TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from load.metrics.outcomes import Outcomes
+from load.metrics.run import Run
+from load.report.document import Document
+from load.report.layout import Sheet, Table, Told
+from load.report.numbers import ms
+from load.report.sheet import sheet
+
+STYLE: Final = {"PASS": "bold green", "INCONCLUSIVE": "bold yellow", "INTERRUPTED": "bold yellow"}
+TONE: Final = {"": "", "good": "green", "bad": "red", "sum": "bold"}
+PLAIN_WIDTH: Final = 140
+
+
+class Seen(Protocol):
+    """What progress is told from."""
+
+    @property
+    def run(self) -> Run: ...
+    @property
+    def outcomes(self) -> Outcomes: ...
+
+
+def say(line: str) -> None:
+    """One line beside the report."""
+    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def show_progress(elapsed_s: float, users: int, seen: Seen) -> None:
+    """One line while the run goes on. Nothing is merged for it: that would cost the streams under way."""
+    tallies = seen.run.tallies.values()
+    ended = sum(tally.ended for tally in tallies)
+    worst = max((tally.ttft.max for tally in tallies if tally.ttft.max is not None), default=None)
+    errors = {code for tally in tallies for code in tally.by_code}
+    undeclared = sum(outcome.total - outcome.as_expected for outcome in seen.outcomes.scenarios.values())
+    first = "no text yet" if worst is None else f"slowest first text {ms(worst / 1e6)} ms"
+    say(
+        f"{elapsed_s:4.0f} s  {users:,} users  {ended:,} streams  {first}"
+        f"  {len(errors)} kinds of error reached  {undeclared:,} undeclared"
+    )
+
+
+def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
+    """The report of one run: verdict, findings, tables, and where the rest is."""
+    told = sheet(document)
+    out = Console(file=file, highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out.width = max(out.width, PLAIN_WIDTH)
+    out.print(_verdict(told), soft_wrap=True)
+    for finding in told.findings:
+        out.print(_finding(finding, folder), soft_wrap=True)
+    for line in told.lines:
+        out.print(printable(line), style="dim", soft_wrap=True)
+    for table in told.tables:
+        if table.brief:
+            out.print()
+            out.print(table.title, style="bold")
+            out.print(printable(table.note), style="dim")
+            out.print(_grid(table))
+    out.print()
+    for tile in told.tiles:
+        if tile.label in ("lines covered", "generator"):
+            out.print(
+                printable(f"{tile.label}: {tile.value}, {tile.note}"), style=TONE[tile.tone], soft_wrap=True
+            )
+    out.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _verdict(told: Sheet) -> Text:
+    line = Text(told.status, style=STYLE.get(told.status, "bold red"))
+    return line.append(f"  {told.meaning} (exit code {told.exit_code})", style="default")
+
+
+def _finding(finding: Told, folder: Path) -> str:
+    """One line: what, how to see it again, where its frames are."""
+    line = f"{finding.kind} {finding.sentence}"
+    if finding.reproduce:
+        line += f"  again: {finding.reproduce}"
+    if finding.recordings:
+        line += f"  frames: {folder / finding.recordings[0]}"
+    return printable(line)
+
+
+def _grid(table: Table) -> Grid:
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in table.columns:
+        grid.add_column(column.title, justify="right" if column.number else "left", no_wrap=column.number)
+    for row in table.rows:
+        grid.add_row(*map(printable, row.cells), style=TONE[row.tone])
+    return grid
+
+
+def printable(text: str) -> str:
+    """One line without anything that steers a terminal: some of it is the target's words."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,0 +1,124 @@
+"""The document as a reader sees it: sentences and tables of text, the same for console, Markdown and HTML.
+
+Here numbers get their unit, their count and their accuracy; a writer only lays them out. What has no data
+says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from load.report import tables
+from load.report.document import Document
+from load.report.figures import HEADLINE
+from load.report.layout import Sheet, Tile, Told
+from load.report.numbers import NO_DATA, ms, percent
+
+MEANING: Final[Mapping[str, str]] = {
+    "PASS": "everything that was judged held",
+    "BEHAVIOUR": "an outcome that nobody declared, or a broken stream",
+    "USAGE": "what was asked for cannot be done",
+    "OBJECTIVE": "an objective or a coverage gate was missed",
+    "REGRESSED": "streaming is worse than in the base",
+    "INCONCLUSIVE": "undecided",
+    "INVALID": "the run cannot tell",
+    "TARGET_DOWN": "the target never became ready, died, or refused every connection",
+    "INTERRUPTED": "stopped by a signal; what was seen until then is below",
+}
+
+
+def sheet(document: Document) -> Sheet:
+    """The sheet of one document."""
+    verdict = document["verdict"]
+    all_tables = (
+        tables.endings(document),
+        tables.latency(document),
+        tables.scenarios(document),
+        *(tables.by_scenario(document, name) for name in HEADLINE),
+        tables.deadlines(document),
+        tables.generator(document),
+        tables.coverage(document),
+        tables.settings(document),
+        tables.provenance(document),
+    )
+    return Sheet(
+        status=verdict["status"],
+        exit_code=verdict["exit_code"],
+        meaning=MEANING.get(verdict["status"], ""),
+        name=document["name"],
+        lines=_lines(document),
+        tiles=_tiles(document),
+        findings=tuple(_told(finding) for finding in document["findings"]),
+        tables=tuple(table for table in all_tables if table.rows),
+    )
+
+
+def _lines(document: Document) -> tuple[str, ...]:
+    target, profile, provenance = document["target"], document["profile"], document["provenance"]
+    measured = f"host {target['host']}" if target["kind"] == "host" else f"app {target['app']}"
+    python = f", Python {target['python']}" if target["python"] else ""
+    core = document["coverage"]["core"]
+    covered = f"coverage {target['coverage']} ({core})" if target["coverage"] != "off" else "no coverage"
+    seconds = profile["steady_s"]
+    steady = "no measuring window" if seconds is None else f"{seconds:.1f} s measured"
+    run_time_s = profile["run_time_s"]
+    length = "until stopped" if run_time_s is None else f"for {run_time_s:g} s"
+    sha = "no git" if provenance["sha"] is None else f"commit {provenance['sha'][:7]}"
+    sha += " and uncommitted changes" if provenance["dirty"] else ""
+    return (
+        f"{measured}{python}, {covered}",
+        f"{profile['users']:,} users {length}, {steady}",
+        f"{profile['arrivals']} arrivals, seed {profile['seed']}",
+        f"{sha}, {provenance['started']}",
+    )
+
+
+def _tiles(document: Document) -> tuple[Tile, ...]:
+    streams, metrics, generator = document["streams"], document["metrics"], document["generator"]
+    declared = sum(scenario["as_expected"] for scenario in document["scenarios"].values())
+    booked = sum(scenario["total"] for scenario in document["scenarios"].values())
+    covered = document["coverage"].get("lines", {}).values()
+    lines, executable = sum(pair[0] for pair in covered), sum(pair[1] for pair in covered)
+    late = "too late" if not generator["on_time"] else "on time"
+    return (
+        Tile(
+            "complete streams", f"{streams['by_terminal']['DONE']:,}", f"of {streams['total']:,} that ended"
+        ),
+        Tile(
+            "as declared",
+            percent(declared, booked),
+            f"{declared:,} of {booked:,} outcomes",
+            "" if not booked else "good" if declared == booked else "bad",
+        ),
+        _quantile_tile("first text, p95", metrics["ttft_ms"], "p95"),
+        _quantile_tile("gap, p99", metrics["gap_ms"], "p99"),
+        Tile(
+            "lines covered",
+            percent(lines, executable),
+            f"{lines:,} of {executable:,}" if executable else document["coverage"]["absent"] or "",
+        ),
+        Tile(
+            "generator",
+            late if generator["reads"] else NO_DATA,
+            generator["accuracy"] if generator["reads"] else "",
+            "" if not generator["reads"] else "good" if generator["on_time"] else "bad",
+        ),
+    )
+
+
+def _quantile_tile(label: str, found: Mapping[str, Any], quantile: str) -> Tile:
+    value = found[quantile]
+    return Tile(label, NO_DATA if value is None else f"{ms(value)} ms", f"{found['n']:,} samples")
+
+
+def _told(finding: Mapping[str, Any]) -> Told:
+    where = " ".join(part for part in (finding["scenario"], finding["figure"]) if part)
+    facts = (("seen", finding["value"]), ("allowed", finding["limit"]), ("ids", ", ".join(finding["ids"])))
+    return Told(
+        kind=finding["kind"],
+        sentence=f"{where}: {finding['reason']}" if where else finding["reason"],
+        reproduce=finding["reproduce"],
+        recordings=tuple(finding["recordings"]),
+        facts=tuple((label, value) for label, value in facts if value),
+    )
