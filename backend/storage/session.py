@@ -45,8 +45,8 @@ _SQLSTATES: Final = {
 _SQLITE_CODES: Final = {
     sqlite3.SQLITE_BUSY: "busy",
     sqlite3.SQLITE_LOCKED: "busy",
-    sqlite3.SQLITE_FULL: "full",
-    sqlite3.SQLITE_IOERR: "io",
+    sqlite3.SQLITE_FULL: "full",  # D10
+    sqlite3.SQLITE_IOERR: "io",  # D10
     sqlite3.SQLITE_READONLY: "readonly",
     sqlite3.SQLITE_CORRUPT: "corrupt",
     sqlite3.SQLITE_NOTADB: "corrupt",
@@ -104,7 +104,7 @@ class Database:
                 url,
                 **pool,
                 pool_size=settings.db_pool_size,
-                pool_pre_ping=True,
+                pool_pre_ping=True,  # D6
                 connect_args={
                     "connect_timeout": 2,
                     "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
@@ -159,7 +159,7 @@ async def retrying(work: Callable[[], Awaitable[T]]) -> T:
         except StorageUnavailable as error:
             if not error.transient:
                 raise
-            await anyio.sleep(pause_s)
+            await anyio.sleep(pause_s)  # D2
     return await work()
 
 
@@ -178,7 +178,7 @@ def _unavailable(error: Exception) -> Exception:
 
 def _kind(error: Exception) -> str:
     if isinstance(error, PoolTimeoutError):
-        return "pool_timeout"
+        return "pool_timeout"  # D7
     if not isinstance(error, DBAPIError):
         return "unreachable"  # a bare OSError of the driver
     cause = error.orig
