@@ -12,23 +12,22 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-
-import orjson
 
 from load.drivers.clock import CLOCK
 from load.errors import ExitCode, InvalidRun
 from load.metrics.run import Health
 from load.metrics.timeline import Limits
 from load.options import Options
-from load.report import render
+from load.report import console, render
 from load.report.document import RunFacts, TargetFacts, build
 from load.report.provenance import Provenance, gather
 from load.report.recorder import write_recording
-from load.report.store import StreamRows, create_folder, point_latest, write_atomically
+from load.report.store import StreamRows, create_folder
 from load.scenarios.base import Session
 from load.scenarios.ledger import Ledger
 from load.scenarios.profile import TARGET_ENV
@@ -128,10 +127,10 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         findings.append(_invalid(f"selfcheck: {absent}"))
     run.verdict = judge(findings)
     log = None if run.target is None else run.target.log
-    recordings = {
-        stream_id: write_recording(run.folder, stream_id, frames, log)
-        for stream_id, frames in run.ledger.recordings.items()
-    }
+    recordings = {}
+    for stream_id, frames in run.ledger.recordings.items():
+        with suppress(OSError):  # a full disk shows again at run.json, and is named there
+            recordings[stream_id] = write_recording(run.folder, stream_id, frames, log)
     facts = RunFacts(
         options=run.options,
         target=_target(run),
@@ -148,9 +147,16 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         rows_dropped=run.rows.dropped,
     )
     document = build(facts, run.ledger.run, run.ledger.outcomes, run.verdict)
-    write_atomically(run.folder / "run.json", orjson.dumps(document, option=orjson.OPT_INDENT_2))
-    point_latest(run.folder)
-    render.render_all(run.folder, document)
+    console.show(document, run.folder)
+    try:
+        render.write_document(run.folder, document)
+        failures = render.render_all(run.folder, document)
+    except OSError as error:
+        failures = (f"{run.folder / 'run.json'}: {error.strerror}",)
+    if failures:
+        for failure in failures:
+            console.say(failure)
+        run.verdict = judge([*findings, *(_invalid(f"not written: {failure}") for failure in failures)])
     return run.verdict
 
 
