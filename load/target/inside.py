@@ -1,29 +1,22 @@
-"""Inside the measured process: coverage around one server or one module. Run by path, never imported.
+"""Inside the measured process: one server or one module, its lines recorded. Run by path, never imported.
 
     python inside.py '{"phase": …, "folder": …, "app_dir": …, "app": …}'       a server
     python inside.py '{… "module": "backend", "args": ["migrate"]}'            a command
 
 Needs the standard library, coverage and uvicorn, and never imports `load`: the app may have a package of
 that name. Its folder leaves the import path before the app is imported: `config` and `rows` are common
-names.
-
-Leaves `<phase>.<pid>` (coverage data, complete when `final`), `<phase>.<pid>.last` (the state of the last
-periodic save, for a process that was killed) and `<phase>.<pid>.json` (what `parts.py` needs to check and
-join them). Exit 64: the request itself cannot be served, one line says why.
+names. What it leaves: see recording.py. Exit 64: the request itself cannot be served, one line says why.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import inspect
 import json
 import os
-import platform
 import runpy
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -32,16 +25,16 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from load.target.recording import Recorder
 
 HERE = Path(__file__).resolve().parent
-CANARY = "_streamgauge_canary"
-SAVE_EVERY_S = 2.0
 ORPHAN_PATIENCE_S = 20.0
 """How long a server whose parent is gone may drain before it is killed."""
 CANNOT = 64
-CORES = {"SysMonitor": "sysmon", "CTracer": "ctrace", "PyTracer": "pytrace"}
 LABEL_HEADER = b"x-load-scenario"
 SELFCHECK = "selfcheck"
 LABEL_CHARS = 120
@@ -51,128 +44,6 @@ LABEL: ContextVar[str] = ContextVar("streamgauge_label", default="-")
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Awaitable[None]]
-
-
-class Recorder:
-    """Coverage of this process with the core that is right for its Python, saved every 2 s."""
-
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self.mode = spec["coverage"]
-        self.app_dir = Path(spec["app_dir"])
-        self.source: list[str] = spec["source"]
-        folder = Path(spec["folder"])
-        folder.mkdir(parents=True, exist_ok=True)
-        self.data_file = folder / f"{spec['phase']}.{os.getpid()}"
-        self.requests = 0
-        self.selfcheck = False
-        """The labelled request of the start-up was seen."""
-        self._coverage: Any = None
-        self._lock = threading.Lock()
-        self._done = threading.Event()
-        self._saver = threading.Thread(target=self._save_periodically, name="coverage-saver", daemon=True)
-        self._facts: dict[str, Any] = {
-            "format": 1,
-            "phase": spec["phase"],
-            "pid": os.getpid(),
-            "python": platform.python_version(),
-            "mode": "off" if self.mode == "off" else "branch" if self.mode == "branch" else "lines",
-            "core": "-",
-            "app_dir": str(self.app_dir),
-            "source": self.source,
-            "sources": {},
-            "changed": [],
-            "asked": spec.get("ready") is not None,
-            "canary": relative(HERE / "canary.py", self.app_dir),
-            "final": False,
-        }
-
-    def start(self) -> None:
-        if self.mode == "off":
-            self._write_facts()
-            return
-        try:
-            import coverage
-        except ImportError:
-            cannot(f"coverage is not installed for {sys.executable}; install it or use --coverage off")
-        self._facts["sources"] = hashes(self.source, self.app_dir)
-        branch = self.mode == "branch"
-        wanted = "ctrace" if branch or sys.version_info < (3, 12) else "sysmon"
-        # Only the C tracer needs to be told of greenlets, and sysmon silently gives way to it when told.
-        greenlets = wanted == "ctrace" and importlib.util.find_spec("greenlet") is not None
-        self._coverage = cov = coverage.Coverage(
-            data_file=str(self.data_file),
-            config_file=False,
-            branch=branch,
-            source_pkgs=[*self.source, CANARY],
-            concurrency=["thread", "greenlet"] if greenlets else ["thread"],
-            context=self._facts["phase"],
-        )
-        cov.set_option("run:core", wanted)
-        cov.set_option("run:relative_files", True)
-        cov.set_option("run:disable_warnings", ["no-sysmon", "module-not-imported", "no-data-collected"])
-        before = Path.cwd()
-        os.chdir(self.app_dir)  # coverage takes relative names from here, and remembers it
-        try:
-            cov.start()
-        finally:
-            os.chdir(before)
-        core = CORES.get(str(dict(cov.sys_info())["core"]), "unknown")
-        self._facts["core"] = core
-        if core != wanted:
-            cov.stop()
-            cannot(
-                f"coverage would run with its core {core} instead of {wanted} on Python"
-                f" {platform.python_version()}; use --coverage off"
-            )
-        self._sing()
-        self._write_facts()
-        self._saver.start()
-
-    def finish(self) -> None:
-        """Nothing may interrupt this: the data of the whole lifetime is written here."""
-        self._done.set()
-        self._facts["final"] = True
-        if self._coverage is not None:
-            self._saver.join()
-            self._coverage.stop()
-            self._coverage.save()
-            now = hashes(self.source, self.app_dir)
-            was = self._facts["sources"]
-            self._facts["changed"] = sorted(name for name in was | now if was.get(name) != now.get(name))
-        self._write_facts()
-        self._last.unlink(missing_ok=True)
-
-    @property
-    def _last(self) -> Path:
-        return self.data_file.with_name(self.data_file.name + ".last")
-
-    def _sing(self) -> None:
-        spec = importlib.util.spec_from_file_location(CANARY, HERE / "canary.py")
-        assert spec is not None
-        assert spec.loader is not None
-        canary = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(canary)
-        try:
-            from sqlalchemy.util import await_only, greenlet_spawn
-        except ImportError:
-            canary.sing()
-        else:
-            canary.sing(greenlet_spawn, await_only)
-
-    def _save_periodically(self) -> None:
-        while not self._done.wait(SAVE_EVERY_S):
-            self._coverage.save()
-            # Only this thread writes the data file while the app runs: its copy is consistent.
-            replace(self._last, lambda temporary: shutil.copyfile(self.data_file, temporary))
-            self._write_facts()
-
-    def _write_facts(self) -> None:
-        self._facts["requests"] = self.requests
-        self._facts["selfcheck"] = self.selfcheck
-        self._facts["cpu_s"] = time.process_time()
-        text = json.dumps(self._facts)
-        path = self.data_file.with_name(self.data_file.name + ".json")
-        replace(path, lambda temporary: temporary.write_text(text))
 
 
 class Labelled:
@@ -258,40 +129,6 @@ def is_factory(app: Any) -> bool:
     )
 
 
-def hashes(packages: list[str], app_dir: Path) -> dict[str, str]:
-    """SHA-256 of each Python file of the packages, by its name relative to the app's folder."""
-    found: dict[str, str] = {}
-    for package in packages:
-        spec = importlib.util.find_spec(package)
-        if spec is None:
-            cannot(f"there is no package {package} to measure (from {app_dir}); see --cov-source")
-        if spec.submodule_search_locations is None:
-            files = [Path(spec.origin or "")]
-        else:
-            files = [
-                path for folder in spec.submodule_search_locations for path in Path(folder).rglob("*.py")
-            ]
-        for path in files:
-            found[relative(path, app_dir)] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def relative(path: Path, folder: Path) -> str:
-    try:
-        return path.relative_to(folder).as_posix()
-    except ValueError:
-        return str(path)
-
-
-def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """A reader sees the old file or the new one, also after a crash in between."""
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(path)
-
-
 def end_with_parent() -> None:
     """Our standard input is a pipe whose other end only the parent holds; if it closes, the parent is gone.
 
@@ -317,16 +154,37 @@ def leave(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
+def recording() -> ModuleType:
+    """recording.py under a name that no app has."""
+    spec = importlib.util.spec_from_file_location("_streamgauge_recording", HERE / "recording.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
     sys.path[:] = [spec["app_dir"], *(entry for entry in sys.path if entry and Path(entry).resolve() != HERE)]
-    recorder = Recorder(spec)
     is_server = "app" in spec
     signal.signal(signal.SIGTERM, leave)
     if is_server:
         signal.signal(signal.SIGINT, leave)
         threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
-    recorder.start()
+    module = recording()
+    recorder: Recorder = module.Recorder(
+        phase=spec["phase"],
+        folder=spec["folder"],
+        app_dir=spec["app_dir"],
+        source=spec["source"],
+        mode=spec["coverage"],
+        probed=spec.get("ready") is not None,
+    )
+    try:
+        recorder.start()
+    except module.CannotMeasure as why:
+        cannot(str(why))
     try:
         if is_server:
             serve(spec, recorder)
