@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 from load.target.config import TargetConfig
 from load.target.launch import Target, environment, launch, measured_command
 from load.target.parts import export, find_parts
+from load.target.recording import Recorder
 
 FOLDER_VARIABLE = "STREAMGAUGE_INTEGRATION_FOLDER"
 PHASE = "integration"
@@ -31,6 +34,7 @@ class Measured:
         self.folder = folder
         self._branch = branch
         self._targets: list[Target] = []
+        self._recorder: Recorder | None = None
 
     def launch(self, config: TargetConfig, name: str) -> Target:
         """A running target. The same name again, after a stop, finds the same scratch folder and database."""
@@ -55,10 +59,21 @@ class Measured:
             check=False,
         )
 
+    def record_this_process(self, source: list[str], app_dir: Path) -> None:
+        """Measures the lines of these packages that run here from now on."""
+        folder = self.folder / "pytest" / "coverage"
+        self._recorder = Recorder(
+            phase=PHASE, folder=str(folder), app_dir=str(app_dir), source=source, mode="auto", probed=False
+        )
+        self._recorder.start()
+
     def stop(self) -> None:
         """Ends what still runs; afterwards all data is on the disk."""
         while self._targets:
             self._targets.pop().stop()
+        if self._recorder is not None:
+            self._recorder.finish()
+            self._recorder = None
 
     def parts(self) -> tuple[Path, ...]:
         return tuple(part for child in sorted(self.folder.iterdir()) for part in find_parts(child))
@@ -69,18 +84,34 @@ class Measured:
 
 
 MEASURED = pytest.StashKey[Measured]()
+TEMPORARY = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder is None:
+        config.stash[TEMPORARY] = tempfile.TemporaryDirectory(prefix="streamgauge-")
+        folder = config.stash[TEMPORARY].name
+    cov = cov_of(config)
+    branch = cov is not None and bool(cov.get_option("run:branch"))
+    measured = config.stash[MEASURED] = Measured(Path(folder), branch=branch)
+    if cov is not None and not branch and sys.version_info < (3, 12):
+        # What this process has imported so far is kept; from here on coverage's tracer would be wrong.
+        cov.stop()
+        measured.record_this_process(list(cov.get_option("run:source_pkgs")), config.rootpath)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[MEASURED].stop()
+    if TEMPORARY in config.stash:
+        config.stash[TEMPORARY].cleanup()
 
 
 @pytest.fixture(scope="session")
-def measured(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+def measured(pytestconfig: pytest.Config) -> Iterator[Measured]:
     """Starts what the session tests as it is started for a load run."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(named) if named else tmp_path_factory.mktemp("measured")
-    controller = cov_controller(pytestconfig)
-    started = Measured(folder, branch=controller is not None and bool(controller.cov.config.branch))
-    pytestconfig.stash[MEASURED] = started
-    yield started
-    started.stop()
+    yield pytestconfig.stash[MEASURED]
+    pytestconfig.stash[MEASURED].stop()
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -89,17 +120,18 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     try:
         return (yield)
     finally:
-        started = session.config.stash.get(MEASURED, None)
-        controller = cov_controller(session.config)
-        if started is not None and controller is not None:
+        started = session.config.stash[MEASURED]
+        cov = cov_of(session.config)
+        if cov is not None:
             started.stop()  # a run that ends early (-x) has not torn down its session fixtures yet
-            hand_over(started.parts(), Path(controller.cov.config.data_file).absolute())
+            hand_over(started.parts(), Path(cov.get_option("run:data_file")).absolute())
 
 
-def cov_controller(config: pytest.Config) -> Any | None:
-    """pytest-cov's own, when `--cov` was asked for."""
+def cov_of(config: pytest.Config) -> Any | None:
+    """The `Coverage` of pytest-cov, when `--cov` was asked for."""
     plugin = config.pluginmanager.get_plugin("_cov")
-    return None if plugin is None else plugin.cov_controller
+    controller = None if plugin is None else plugin.cov_controller
+    return None if controller is None else controller.cov
 
 
 def hand_over(parts: tuple[Path, ...], data_file: Path) -> None:
