@@ -13,9 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from backend import telemetry
-from backend.api import agents, chat, executions, feedback, health, sessions, stream, tokens
+from backend.api import agents, chat, events, executions, feedback, health, sessions, stream, tokens
 from backend.api.answers import on_http_exception, on_validation_error
 from backend.api.edge import Edge
+from backend.api.guard import WebSocketGuard
 from backend.api.limits import BodyLimit
 from backend.runs.manager import Runs
 from backend.settings import Settings, load_settings
@@ -51,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         exception_handlers={HTTPException: on_http_exception, RequestValidationError: on_validation_error},
     )
     app.state.settings = settings
-    for module in (health, tokens, agents, chat, feedback, executions, sessions, stream):
+    for module in (health, tokens, agents, chat, feedback, executions, events, sessions, stream):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, settings=settings)
     if settings.allowed_origins:
@@ -62,5 +63,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "If-Match", "Last-Event-ID", "X-Correlation-Id"],
             expose_headers=["Retry-After", "X-Correlation-Id"],
         )
+    app.add_middleware(WebSocketGuard)
     app.add_middleware(Edge)
     return app

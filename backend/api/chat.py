@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated, Any, Final, Literal
 
 import anyio
@@ -12,16 +13,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from backend import telemetry
-from backend.api.answers import reply
-from backend.api.auth import Asking
+from backend.api.answers import not_found, reply
+from backend.api.auth import Asking, database_of
 from backend.api.body import Schema, invalid, read_json
+from backend.api.replay import stored_answer, terminal_frame
+from backend.api.sse import EventStream, event
 from backend.errors import ErrorCode, Problem
 from backend.runs.admission import Repeated
 from backend.runs.frames import usage_object
 from backend.runs.manager import Runs
 from backend.runs.order import Order, Stop
 from backend.runs.task import RunTask
+from backend.storage.executions import get_execution
 from backend.storage.models import Transport
+from backend.storage.users import Viewer
 
 router = APIRouter()
 
@@ -68,7 +73,7 @@ class Message(Schema):
 
 
 class ChatRequest(Message):
-    pass
+    stream: bool = False
 
 
 def runs_of(request: Request) -> Runs:
@@ -92,21 +97,27 @@ class _Waiting:
 async def chat(request: Request, agent_id: str, viewer: Asking) -> Response:
     runs = runs_of(request)
     body = await read_json(request, ChatRequest)
-    order = body.order(runs, viewer.user_id, agent_id, Transport.HTTP)
+    transport = Transport.SSE if body.stream else Transport.HTTP
+    order = body.order(runs, viewer.user_id, agent_id, transport)
     waiting = _Waiting()
     try:
         run = await runs.start(order, waiting)
     except Repeated as repeated:
-        raise _repeated(repeated, order) from None
+        return await _repeated(request, repeated, order, viewer, stream=body.stream)
     try:
-        await _ended(run, request)
+        # A stream begins with `started`: a run that ends without it is answered by an ordinary problem.
+        await _unless_left(request, run.log.wait_beyond(0) if body.stream else run.ended.wait())
+        if body.stream and run.log.last_seq > int(run.log.closed):
+            stream = EventStream(runs, run, 0, controls=True)
+            run.control.take(stream)
+            return stream
     finally:
         runs.release(run, waiting, Stop.DISCONNECTED)
     return answer_of(run)
 
 
-async def _ended(run: RunTask, request: Request) -> None:
-    """Waits for the end of the run; raises ClientDisconnect when the client does not."""
+async def _unless_left(request: Request, work: Awaitable[object]) -> None:
+    """Waits for the work; raises ClientDisconnect when the client does not."""
     left = False
 
     async def watch() -> None:
@@ -118,7 +129,7 @@ async def _ended(run: RunTask, request: Request) -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
-        await run.ended.wait()
+        await work
         group.cancel_scope.cancel()
     if left:
         raise ClientDisconnect  # C10
@@ -163,8 +174,24 @@ def told(problem: Problem, run: RunTask) -> Problem:
     return answer
 
 
-def _repeated(repeated: Repeated, order: Order) -> Problem:
+async def _repeated(
+    request: Request, repeated: Repeated, order: Order, viewer: Viewer, *, stream: bool
+) -> Response:
+    """What became of the earlier run of this `request_id`."""
     earlier = repeated.earlier
     if earlier.request_hash != order.fingerprint():
-        return Problem(ErrorCode.IDEMPOTENCY_MISMATCH)  # L12
-    return Problem(ErrorCode.REQUEST_IN_PROGRESS, execution_id=earlier.execution_id)  # L12
+        raise Problem(ErrorCode.IDEMPOTENCY_MISMATCH)  # L12
+    if not earlier.status.terminal:
+        raise Problem(ErrorCode.REQUEST_IN_PROGRESS, execution_id=earlier.execution_id)  # L12
+    runs = runs_of(request)
+    kept = runs.find(earlier.execution_id) if stream else None
+    if kept is not None:
+        return EventStream(runs, kept, 0)
+    async with database_of(request).read() as connection:
+        row = await get_execution(viewer, connection, earlier.execution_id)
+    if row is None:
+        raise not_found()
+    if stream:
+        frame = terminal_frame(row, telemetry.correlation_id())
+        return Response(event(row.last_seq, frame), media_type="text/event-stream")  # L12
+    return stored_answer(row)  # L12

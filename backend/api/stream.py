@@ -12,6 +12,7 @@ from backend.api.answers import problem_response
 from backend.api.auth import authenticate
 from backend.api.connection import Connection
 from backend.api.handshake import Offer, read_offer
+from backend.api.member import Member
 from backend.api.socket import Socket
 from backend.errors import ErrorCode, Problem
 from backend.runs.manager import Runs
@@ -33,11 +34,23 @@ async def stream(websocket: WebSocket, agent_id: str) -> None:
         await _refuse(websocket, problem)
         return
     try:
-        await websocket.accept(offer.subprotocol)
+        try:
+            await websocket.accept(offer.subprotocol)
+        except OSError:
+            log.debug("client_gone")
+            return
         telemetry.ws_handshakes_total.labels("accepted").inc()
-        with telemetry.bind(connection_id=new_id("con"), user_id=viewer.user_id):
-            socket = Socket(websocket, runs.settings.send_timeout)
-            await Connection(socket, runs, viewer, agent_id).serve()
+        connection_id = new_id("con")
+        with telemetry.bind(connection_id=connection_id, user_id=viewer.user_id):
+            member = Member(
+                runs,
+                websocket.app.state.database,
+                viewer,
+                agent_id,
+                connection_id,
+                offer.speaks_v1,
+            )
+            await Connection(Socket(websocket, runs.settings.send_timeout), member).serve()
     finally:
         runs.connections.give_back(viewer.user_id)
 
@@ -66,4 +79,7 @@ async def _refuse(websocket: WebSocket, problem: Problem) -> None:
     """Before accept, as an HTTP answer: a close would become a bare 403 whatever was meant."""
     telemetry.ws_handshakes_total.labels(problem.code.value).inc()
     log.info("handshake_refused", extra={"code": problem.code.value})
-    await websocket.send_denial_response(problem_response(problem))
+    try:
+        await websocket.send_denial_response(problem_response(problem))
+    except OSError:
+        log.debug("client_gone")

@@ -21,7 +21,6 @@ from backend import telemetry
 from backend.errors import ErrorCode, Problem
 from backend.settings import Settings
 
-
 # More is not an iteration of the loop but another clock: then the loop's own is as good as any.
 _MOST_BEHIND_S: Final = 0.25
 
@@ -89,8 +88,8 @@ class RunTimes:
 def full(limit_s: float) -> float:
     """The limit as a timer of the loop must be told it, so that it does not fire before the limit is over.
 
-    uvloop reads its clock once an iteration and in whole milliseconds: `current_time()` is a little in the past,
-    and a timer that counts from there is early by as much.
+    uvloop reads its clock once an iteration and in whole milliseconds: `current_time()` is a little in the
+    past, and a timer that counts from there is early by as much.
     """
     behind_s = time.monotonic() - anyio.current_time()
     return limit_s + min(max(behind_s, 0.0), _MOST_BEHIND_S)

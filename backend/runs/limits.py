@@ -1,10 +1,14 @@
-"""How much one user may ask for: a token bucket, and a count of things held at once. Time comes in."""
+"""What one user may have: so many messages a minute, so many things at once, one of a kind at a time."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import anyio
 
 
 @dataclass(slots=True)
@@ -62,3 +66,25 @@ class Held:
         self._held[key] -= 1
         if self._held[key] <= 0:
             del self._held[key]
+
+
+class Alone:
+    """Blocks of one key run one after the other; blocks without a key do not wait."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, tuple[anyio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def alone(self, key: Hashable | None) -> AsyncIterator[None]:
+        if key is None:
+            yield
+            return
+        lock, users = self._locks.get(key, (anyio.Lock(), 0))
+        self._locks[key] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = lock, users - 1

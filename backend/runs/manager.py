@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ from backend.runs.clocks import RunLimits, RunTimes
 from backend.runs.connections import Connections
 from backend.runs.control import Controller
 from backend.runs.leases import Leases
+from backend.runs.limits import Alone
 from backend.runs.order import Order, Stop
 from backend.runs.record import Admitted
 from backend.runs.settle import Settlement
@@ -55,6 +57,7 @@ class Runs:
         self._active: dict[str, RunTask] = {}
         self._ended: dict[str, tuple[RunTask, float]] = {}  # kept for replay until that monotonic second
         self._all_ended = anyio.Event()
+        self._requests = Alone()  # so that a repeated request finds the run of the first, not only its row
         self._leases = Leases(database, self._settlement, settings.lease_ttl, lambda: list(self._active))
         self._group: TaskGroup
         self._stack = AsyncExitStack()
@@ -96,12 +99,13 @@ class Runs:
     def find_own(
         self, user_id: str, execution_id: str | None = None, request_id: str | None = None
     ) -> RunTask | None:
-        """The user's run of that id, or the active one of that request."""
+        """The user's run of that id, or of that request, while its frames are kept."""
         if execution_id is not None:
             run = self.find(execution_id)
         else:
-            asked = (one for one in self._active.values() if one.order.request_id == request_id)
-            run = next((one for one in asked if one.order.user_id == user_id), None)
+            kept = (run for run, _ in self._ended.values())
+            runs = (one for one in chain(self._active.values(), kept) if one.order.request_id == request_id)
+            run = next((one for one in runs if one.order.user_id == user_id), None)
         return run if run is not None and run.order.user_id == user_id else None
 
     def refuse_if_draining(self) -> None:
@@ -115,10 +119,11 @@ class Runs:
     async def start(self, order: Order, controller: Controller) -> RunTask:
         """Admits the order and starts its run; raises the problem that refuses it, or `Repeated`."""
         self.refuse_if_draining()
-        times = RunTimes()
-        admitted, holds_slot = await self._admission.admit(order, times, self._slots.take_now)
-        run = self._task(admitted, times, holds_slot)
-        self._active[run.execution_id] = run
+        async with self._requests.alone((order.user_id, order.request_id) if order.request_id else None):
+            times = RunTimes()
+            admitted, holds_slot = await self._admission.admit(order, times, self._slots.take_now)
+            run = self._task(admitted, times, holds_slot)
+            self._active[run.execution_id] = run
         telemetry.runs_active.set(len(self._active))
         run.control.take(controller)
         self._group.start_soon(run.run)

@@ -23,12 +23,14 @@ from backend.storage.models import (
     AgentExecution,
     AgentRegistry,
     AgentState,
+    ApiToken,
     Author,
     ChatMessage,
     ChatSession,
     RunAttempt,
     RunStatus,
 )
+from backend.telemetry import utc_now
 
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
@@ -48,6 +50,14 @@ class RunnableAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether what a connection was admitted by still holds."""
+
+    token_is_valid: bool
+    agent_is_gone: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """The run a `request_id` belongs to."""
 
@@ -58,8 +68,11 @@ class Earlier:
 
     @property
     def replaceable(self) -> bool:
-        """It ended so that the same request may succeed now: the id may move to a new run."""
-        return self.error_code is not None and TABLE[ErrorCode(self.error_code)].retryable
+        """It ended retryably, or nobody was there to hear it: the id may move to a new run."""
+        if self.error_code is None:
+            return False
+        code = ErrorCode(self.error_code)
+        return TABLE[code].retryable or code in (ErrorCode.CLIENT_DISCONNECTED, ErrorCode.SLOW_CONSUMER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +165,11 @@ _ROOM = (
     .values(message_count=ChatSession.message_count + bindparam("more"), last_message_at=bindparam("moment"))
     .returning(ChatSession.message_count)
 )
+_STANDING = (
+    select(ApiToken.revoked_at, ApiToken.expires_at, AgentRegistry.state)
+    .join(AgentRegistry, AgentRegistry.id == bindparam("agent"))
+    .where(ApiToken.id == bindparam("token"))
+)
 _STATUS = select(AgentExecution.status).where(AgentExecution.id == bindparam("of"))
 
 
@@ -177,6 +195,15 @@ async def find_agent(
         session[0] if session else None,
         (session[1] or 0) if session else 0,
     )
+
+
+async def standing(connection: AsyncConnection, token_id: str, agent_id: str) -> Standing:
+    row = (await connection.execute(_STANDING, {"token": token_id, "agent": agent_id})).one_or_none()
+    if row is None:
+        return Standing(token_is_valid=False, agent_is_gone=True)
+    revoked_at, expires_at, state = row
+    valid = revoked_at is None and (expires_at is None or expires_at > utc_now())
+    return Standing(valid, state == AgentState.ARCHIVED)
 
 
 async def history(connection: AsyncConnection, session_id: str, last: int) -> list[tuple[str, str]]:
