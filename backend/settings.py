@@ -147,9 +147,12 @@ def load_settings() -> Settings:
     """Settings from the environment; raises `StartupRefused` that names the variable, never its value."""
     try:
         return Settings()
-    except SettingsError as error:  # a list that is not JSON
+    except SettingsError as error:  # a list that is not JSON; the message has the field, not the value
         raise StartupRefused(f"configuration: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"]).upper()
-        raise StartupRefused(f"configuration: BACKEND_{name}: {first['msg']}") from None
+        # A rule about several settings has no place of its own: its message begins with the name.
+        name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        raise StartupRefused(
+            f"configuration: BACKEND_{name}{first['msg'].removeprefix('Value error, ')}"
+        ) from None
