@@ -69,7 +69,7 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
         if table.brief:
             out.print()
             out.print(table.title, style="bold")
-            out.print(printable(table.note), style="dim")
+            out.print(printable(table.note), style="dim", soft_wrap=True)
             out.print(_grid(table))
     out.print()
     for tile in told.tiles:
@@ -77,7 +77,7 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
             out.print(
                 printable(f"{tile.label}: {tile.value}, {tile.note}"), style=TONE[tile.tone], soft_wrap=True
             )
-    out.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+    out.print(printable(f"report: {folder / 'report.html'}"), soft_wrap=True)
 
 
 def _verdict(told: Sheet) -> Text:

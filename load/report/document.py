@@ -80,7 +80,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
     steady = run.total(windows=(STEADY,))
     accuracy = Accuracy.of(run.health, tracer="ctrace" in (facts.target.core or ""))
     on_time = accuracy.late_p99_ns is None or accuracy.late_p99_ns <= facts.late_budget_ns
-    return {
+    shown: dict[str, object] = {
         "format": FORMAT,
         "name": facts.name,
         "verdict": {
@@ -100,8 +100,18 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         "generator": _generator(run, steady, accuracy, facts, on_time=on_time),
         "coverage": _coverage(facts),
         "provenance": _provenance(facts),
-        **run.to_json(),  # "tallies" and "health": ns, exact; a verdict is computed from these alone
     }
+    # "tallies" and "health": ns, exact; a verdict is computed from these alone.
+    return {name: _sound(value) for name, value in shown.items()} | run.to_json()
+
+
+def _sound(value: object) -> object:
+    """Without halves of surrogate pairs, which no UTF-8 file can hold: arguments and paths may have some."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_sound(name): _sound(member) for name, member in value.items()}
+    return [_sound(member) for member in value] if isinstance(value, list) else value
 
 
 def _finding(finding: Finding, recordings: Mapping[str, str]) -> dict[str, object]:

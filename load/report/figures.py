@@ -111,12 +111,17 @@ class Accuracy:
 
     def text(self, tally: Tally) -> str:
         """`kernel: ±0.1 ms (resolved 99.4 %)` for the streams of `tally`."""
-        late = "by an unknown time" if self.late_p99_ns is None else f"+{self.late_p99_ns / NS_PER_MS:.1f} ms"
+        if not self.reads:
+            return "accuracy: no data"
+        late = "late by an unknown time"
+        if self.late_p99_ns is not None:
+            late = f"up to +{self.late_p99_ns / NS_PER_MS:.1f} ms late"
         if self.stamp_source == "user":
-            said = f"user clock: up to {late} late"
+            said = f"user clock: {late}"
         else:
-            said = f"kernel: ±0.1 ms (resolved {percent(tally.chunks - tally.unresolved, tally.chunks)})"
+            resolved = percent(tally.chunks - tally.unresolved, tally.chunks)
+            said = f"kernel: ±0.1 ms ({f'resolved {resolved}' if tally.chunks else 'no chunks'})"
             if self.stamp_source == "mixed":
                 share = percent(self.unstamped, self.reads)
-                said += f"; {share} of reads by the user clock, up to {late} late"
+                said += f"; {share} of reads by the user clock, {late}"
         return f"{said}; C tracer: the target is slower than it is alone" if self.tracer else said

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from load.report.document import Document
-from load.report.figures import FIGURES
+from load.report.figures import FIGURES, HEADLINE
 from load.report.layout import Column, Row, Table, Tone
 from load.report.numbers import DISTRIBUTION, FEW, NO_DATA, cells, ms, percent, with_count
 
@@ -50,7 +50,7 @@ def latency(document: Document) -> Table:
     rows = tuple(
         Row((figure.name.removesuffix("_ms"), figure.meaning, *cells(metrics[figure.name])))
         for figure in FIGURES
-        if figure.name in metrics
+        if figure.name in metrics and (metrics[figure.name]["n"] or figure.name in HEADLINE)
     )
     note = f"All scenarios, measuring window. {metrics['accuracy']}. {FEW}"
     columns = (Column("figure", number=False), Column("from → to", number=False), *DISTRIBUTION)
