@@ -15,9 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backend import telemetry
 from backend.app import create_app
 from backend.domain.governance import Maturity
-from backend.errors import StartupRefused
 from backend.server import make_server
-from backend.settings import Settings, load_settings
+from backend.settings import Settings, StartupRefused, load_settings
 from backend.storage import schema
 from backend.storage.agents import AgentDraft, add_agent
 from backend.storage.session import Database, StorageUnavailable

@@ -1,9 +1,4 @@
-"""What can go wrong, as the wire says it: one code vocabulary for problems, frames, rows, logs and metrics.
-
-Exception
-├── Problem          answered to a client: a code of the table, a detail, further members
-└── StartupRefused   the service cannot start; ends the process with status 78 and one line
-"""
+"""What can go wrong, as the wire says it: one code vocabulary for problems, frames, rows, logs and metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["TABLE", "ErrorCode", "Finding", "Problem", "Row", "StartupRefused"]
+__all__ = ["TABLE", "ErrorCode", "Finding", "Problem", "Row"]
 
 
 class ErrorCode(StrEnum):
@@ -207,9 +202,3 @@ class Problem(Exception):
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return headers
-
-
-class StartupRefused(Exception):
-    """The service must not start; the message is one line that names the cause."""
-
-    exit_status: Final = 78  # EX_CONFIG of sysexits.h

@@ -29,8 +29,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from backend import telemetry
-from backend.errors import StartupRefused
-from backend.settings import Settings, load_settings
+from backend.settings import Settings, StartupRefused, load_settings
 
 __all__ = ["make_server"]
 

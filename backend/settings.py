@@ -6,7 +6,7 @@ Times are seconds. Zero means *off* only in `RESUME_GRACE`, `REPLAY_TTL` and `DR
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,15 +20,20 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from backend.errors import StartupRefused
 
-__all__ = ["Breaker", "ProviderEntry", "Settings", "load_settings"]
+__all__ = ["Breaker", "ProviderEntry", "Settings", "StartupRefused", "load_settings"]
 
 Seconds = Annotated[float, Field(ge=0.05, le=600, allow_inf_nan=False)]
 SecondsLong = Annotated[float, Field(ge=0.05, le=3600, allow_inf_nan=False)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Bytes = Annotated[int, Field(ge=1, le=64 * 1024 * 1024)]
+
+
+class StartupRefused(Exception):
+    """The service must not start; the message is one line that names the cause."""
+
+    exit_status: Final = 78  # EX_CONFIG of sysexits.h
 
 
 class Breaker(BaseModel):

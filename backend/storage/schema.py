@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from backend.errors import StartupRefused
+from backend.settings import StartupRefused
 
 __all__ = ["check", "migrate"]
 
