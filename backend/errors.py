@@ -1,4 +1,4 @@
-"""What can go wrong, as the wire says it: one code vocabulary for problems, frames, rows, logs and metrics."""
+"""What can go wrong, as the wire says it: one vocabulary for problems, frames, rows, logs and metrics."""
 
 from __future__ import annotations
 

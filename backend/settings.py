@@ -20,7 +20,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-
 __all__ = ["Breaker", "ProviderEntry", "Settings", "StartupRefused", "load_settings"]
 
 Seconds = Annotated[float, Field(ge=0.05, le=600, allow_inf_nan=False)]
