@@ -1,0 +1,107 @@
+"""One real server a session, a person of its own for each test, and databases to look into."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import create_engine, event
+from sqlalchemy.orm import Session
+
+from backend.storage.schema import migrate
+from integration.covered import Measured
+from integration.subject.clients import Agent, Caller, Service
+from integration.timing import PATIENCE_S
+from load.target.config import bundled
+
+SETTINGS: Mapping[str, str] = {
+    # Real clocks, short enough to be waited for and long enough to be told apart on a busy machine.
+    "BACKEND_FIRST_TOKEN_TIMEOUT": "1",
+    "BACKEND_INTER_CHUNK_TIMEOUT": "0.8",
+    "BACKEND_TOTAL_DEADLINE": "3",
+    "BACKEND_ALLOWED_ORIGINS": "https://app.example",
+}
+PEOPLE = 600
+"""Users of a server; each test takes as many as it needs, and none is used twice."""
+
+Serve = Callable[..., Service]
+
+
+@pytest.fixture(scope="session")
+def services(measured: Measured) -> Iterator[Serve]:
+    """Starts a server: `services("name", people=50, BACKEND_MAX_RUNS="1")`; all end with the session."""
+    started: list[tuple[Service, httpx2.Client]] = []
+
+    def serve(name: str, people: int = 20, **settings: str) -> Service:
+        target = measured.launch(bundled(people, {**SETTINGS, **settings}), name)
+        http = httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False)
+        started.append((Service(target, http), http))
+        return started[-1][0]
+
+    yield serve
+    for service, http in started:
+        service.close()
+        http.close()
+
+
+@pytest.fixture(scope="session")
+def session_service(services: Serve) -> Service:
+    return services("subject", PEOPLE)
+
+
+@pytest.fixture
+def service(session_service: Service, request: pytest.FixtureRequest) -> Service:
+    """The server of the session, its requests labelled with the test that sends them."""
+    session_service.label = f"test:{request.node.nodeid.encode('ascii', 'replace').decode()}"
+    session_service.http.headers["x-load-scenario"] = session_service.label
+    return session_service
+
+
+@pytest.fixture
+def user(service: Service) -> Caller:
+    """A user whom no other test has used."""
+    return service.caller()
+
+
+@pytest.fixture
+def admin(service: Service) -> Caller:
+    return service.admin
+
+
+@pytest.fixture(scope="session")
+def quick(session_service: Service) -> Agent:
+    """An agent that may do everything and answers four words at once."""
+    return session_service.agent("AUTONOMOUS")
+
+
+@pytest.fixture(scope="session")
+def slow(session_service: Service) -> Agent:
+    """An agent whose answer takes 2 s: slow enough to be interrupted, within every deadline."""
+    return session_service.agent("AUTONOMOUS", tokens=40, interval_ms=50)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "backend.db"
+    migrate(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database(migrated: Path, tmp_path: Path) -> Path:
+    """A database of the test's own."""
+    return Path(shutil.copy(migrated, tmp_path / "backend.db"))
+
+
+@pytest.fixture
+def db(database: Path) -> Iterator[Session]:
+    """A session on a database of the test's own, with foreign keys checked as the service checks them."""
+    engine = create_engine(f"sqlite:///{database}")
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+    engine.dispose()
