@@ -154,6 +154,11 @@ def leave(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
+def break_off(number: int, frame: FrameType | None) -> NoReturn:
+    """A command that is told to end has not done its work, but its data is kept."""
+    raise SystemExit(128 + number)
+
+
 def recording() -> ModuleType:
     """recording.py under a name that no app has."""
     spec = importlib.util.spec_from_file_location("_streamgauge_recording", HERE / "recording.py")
@@ -168,7 +173,7 @@ def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
     sys.path[:] = [spec["app_dir"], *(entry for entry in sys.path if entry and Path(entry).resolve() != HERE)]
     is_server = "app" in spec
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, leave if is_server else break_off)
     if is_server:
         signal.signal(signal.SIGINT, leave)
         threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()

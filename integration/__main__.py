@@ -1,0 +1,149 @@
+"""`python -m integration`, which `make test` runs: every suite, the joined coverage, the gate.
+
+Suites run one after the other, each in a pytest of its own: what the gate judges is what
+`integration/subject` alone has reached, and the timings of `instrument` are not taken under a tracer.
+Further arguments go to each pytest; with a path, `-k` or the like it is one plain pytest, and nothing is
+judged or written.
+
+Leaves in `reports/integration/`: coverage.json, junit.xml, summary.md, `coverage/` (the parts, which a load
+run joins with its own) and `targets/` (the logs of the processes that tests started).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from integration.covered import FOLDER_VARIABLE, PHASE
+from integration.summary import Suite, console_lines, counted, markdown, merge_junit
+from load.errors import ExitCode, InvalidRun
+from load.target.config import ROOT, bundled
+from load.target.launch import measured_command
+from load.target.parts import CoverageSummary, find_parts, write_coverage_json
+from load.verdict.gates import missed
+
+SUITES = ("subject", "instrument", "runs")
+MEASURED_SUITE = "subject"
+FOLDER = ROOT / "reports" / "integration"
+SELECTING = (
+    "-k",
+    "-m",
+    "--deselect",
+    "--ignore",
+    "--lf",
+    "--last-failed",
+    "--sw",
+    "--stepwise",
+    "--cov",
+    "--co",
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    if selects(arguments):
+        say("A selection was asked for: no gate is judged, and reports/integration is left as it was.")
+        return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
+    try:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        (FOLDER / "coverage").mkdir(parents=True)
+    except OSError as error:
+        say(f"{error.filename} cannot be written: {error.strerror}")
+        return ExitCode.USAGE
+    try:
+        suites = tuple(run(suite, arguments) for suite in SUITES)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    merge_junit({suite: junit_of(suite) for suite in SUITES}, FOLDER / "junit.xml")
+    return conclude(suites)
+
+
+def selects(arguments: Sequence[str]) -> bool:
+    """Would pytest leave out tests because of these?"""
+    return any(
+        argument.startswith(SELECTING) or (not argument.startswith("-") and path_of(argument).exists())
+        for argument in arguments
+    )
+
+
+def path_of(argument: str) -> Path:
+    return ROOT / argument.partition("::")[0]
+
+
+def run(suite: str, arguments: Sequence[str]) -> Suite:
+    pytest = ("pytest", f"integration/{suite}", f"--junit-xml={junit_of(suite)}", *arguments)
+    environment = dict(os.environ)
+    if suite == MEASURED_SUITE:
+        targets = FOLDER / "targets"
+        command = measured_command(bundled(0, {}), targets / "pytest", PHASE, *pytest)
+        environment[FOLDER_VARIABLE] = str(targets)
+    else:
+        command = (sys.executable, "-m", *pytest)
+    say(f"== integration/{suite}")
+    began = time.monotonic()
+    code = subprocess.call(command, cwd=ROOT, env=environment)
+    return counted(suite, code, time.monotonic() - began, junit_of(suite))
+
+
+def junit_of(suite: str) -> Path:
+    return FOLDER / f"{suite}.junit.xml"
+
+
+def conclude(suites: Sequence[Suite]) -> int:
+    failed = [suite for suite in suites if suite.exit_code != 0]
+    misses: tuple[str, ...] = ()
+    summary: CoverageSummary | None = None
+    invalid: tuple[str, ...] = ()
+    try:
+        summary = write_coverage_json(gather(FOLDER / "targets"), FOLDER / "coverage.json")
+    except InvalidRun as error:
+        invalid = (str(error),)
+    else:
+        invalid = tuple(f"{check}: {result}" for check, result in summary.checks.items() if result != "ok")
+    if summary is not None and summary.usable:
+        try:
+            misses = tuple(str(miss) for miss in missed(minimum(), summary.lines, summary.sources))
+        except (KeyError, ValueError) as error:
+            say(f"pyproject.toml, [tool.streamgauge.coverage]: {error}")
+            return ExitCode.USAGE
+    (FOLDER / "summary.md").write_text(markdown(suites, summary, misses, invalid))
+    for line in console_lines(suites, summary, misses, invalid):
+        say(line)
+    if failed:
+        return ExitCode.BEHAVIOUR
+    if invalid:
+        return ExitCode.INVALID
+    return ExitCode.OBJECTIVE if misses else ExitCode.PASS
+
+
+def minimum() -> dict[str, float]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    found: dict[str, float] = settings["tool"]["streamgauge"]["coverage"]["integration_minimum"]
+    return found
+
+
+def gather(targets: Path) -> list[Path]:
+    """Moves the parts of all processes into one folder; the first is pytest's own."""
+    folders = sorted(targets.iterdir(), key=lambda folder: (folder.name != "pytest", folder.name))
+    gathered = []
+    for folder in folders:
+        for part in find_parts(folder):
+            for file in part.parent.glob(f"{part.name}*"):
+                # Process ids come round again: the folder's name keeps parts apart.
+                file.rename(FOLDER / "coverage" / file.name.replace(part.name, f"{part.name}-{folder.name}"))
+            gathered.append(FOLDER / "coverage" / f"{part.name}-{folder.name}")
+        shutil.rmtree(folder / "scratch", ignore_errors=True)
+    return gathered
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
