@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from load.metrics.outcomes import Deadline, Outcome, Outcomes
@@ -44,7 +43,7 @@ class TargetFacts:
     python: str | None = None
     core: str | None = None
     mode: str = "off"
-    settings: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, str] = field(default_factory=dict)
     died: str | None = None
 
 
