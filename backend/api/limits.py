@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.errors import ErrorCode, Problem
+from backend.runs import clocks
 from backend.settings import Settings
 
 __all__ = ["BodyLimit"]
@@ -39,17 +43,17 @@ class BodyLimit:
                 return await receive()  # waits for the client to leave, as long as it likes
             if declared.isdecimal() and int(declared) > self.max_bytes:
                 raise Problem(ErrorCode.PAYLOAD_TOO_LARGE)  # L13
-            now = anyio.current_time()
+            now = time.monotonic()
             began = now if began is None else began
             try:
-                with anyio.fail_after(max(0.001, began + self.timeout_s - now)):
+                with anyio.fail_after(clocks.full(max(0.001, began + self.timeout_s - now))):
                     message = await receive()
             except TimeoutError:
                 raise Problem(
                     ErrorCode.REQUEST_TIMEOUT,
                     headers={"Connection": "close"},
                     limit_ms=round(self.timeout_s * 1000),
-                    elapsed_ms=round((anyio.current_time() - began) * 1000),
+                    elapsed_ms=math.ceil((time.monotonic() - began) * 1000),
                 ) from None  # L16
             size_bytes += len(message.get("body", b""))
             if size_bytes > self.max_bytes:
