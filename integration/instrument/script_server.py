@@ -46,12 +46,15 @@ def close(code: int) -> bytes:
 
 
 class Peer:
-    """The server's end of one connection. sent: the time before each `send`, monotonic ns."""
+    """The server's end of one connection. sent: the time before each `send`, monotonic ns. closed: set when
+    the script has ended and its connection with it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.sent: list[int] = []
+        self.closed = threading.Event()
         self._rest = b""
+        self._shaken = False
 
     # -- reading
 
@@ -91,12 +94,17 @@ class Peer:
         return json.loads(self.frame()[1])
 
     def gone(self) -> str:
-        """Waits until the client has ended the connection: `fin` or `reset`."""
+        """Waits until the client has ended the connection, and echoes its close frame: `fin` or `reset`."""
         try:
-            while self.sock.recv(65_536):
+            while not self._shaken and self.sock.recv(65_536):
                 pass
-        except ConnectionResetError:
+            while self._shaken:
+                if self.frame()[0] == CLOSE:
+                    self.sock.sendall(close(1000))
+        except (ConnectionResetError, BrokenPipeError):
             return "reset"
+        except EOFError:
+            pass
         return "fin"
 
     # -- writing
@@ -110,6 +118,7 @@ class Peer:
     def shake(self, *, behind: bytes = b"", subprotocol: str | None = None) -> dict[str, str]:
         """Takes the handshake and accepts it, `behind` in the same segment; the request's headers."""
         _, headers, _ = self.request()
+        self._shaken = True
         digest = hashlib.sha1(headers["sec-websocket-key"].encode() + GUID).digest()
         answer = [
             "HTTP/1.1 101 Switching Protocols",
@@ -175,6 +184,7 @@ class ScriptServer:
             self._failures.append(failure)
         finally:
             peer.sock.close()
+            peer.closed.set()
 
     def __enter__(self) -> ScriptServer:
         self._thread.start()

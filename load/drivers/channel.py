@@ -146,6 +146,7 @@ class Channel:
 
     def _receive(self, data: bytes) -> list[bytes]:
         protocol = self._protocol
+        open_before = self.closed is None
         if data:
             protocol.receive_data(data)
         elif self.expired() is None:
@@ -166,6 +167,8 @@ class Channel:
         if self.recorder is not None:
             for message in messages:
                 self.recorder.keep(self.wire.arrived_at, "received", bytes(message))
+            if open_before and protocol.close_rcvd is not None:
+                self.recorder.keep(self.wire.arrived_at, "received", f"close {protocol.close_rcvd}".encode())
         if protocol.parser_exc is not None or protocol.handshake_exc is not None:
             self._end(Closed(self.wire.arrived_at, False, None, "peer", "protocol"))
         return messages
@@ -183,8 +186,6 @@ class Channel:
             close = self._protocol.close_rcvd
             code = None if close is None or close.code == NO_STATUS else int(close.code)
             self._end(Closed(self.wire.arrived_at, True, code, "peer", "close"))
-            if self.recorder is not None:
-                self.recorder.keep(self.wire.arrived_at, "received", f"close {close}".encode())
             return
         else:
             return

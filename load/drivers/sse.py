@@ -91,6 +91,7 @@ class Following:
         "emit",
         "ended",
         "exchange",
+        "failed",
         "id",
         "last_seq",
         "recorder",
@@ -109,7 +110,7 @@ class Following:
         self.id: str | None = None
         self.chunks = 0
         self.last_seq = 0
-        self.ended = False
+        self.ended = self.failed = False
         self.dropped = False
         self.resumes_left = turn.resume
         self.sent_at = exchange.sent_at
@@ -129,8 +130,9 @@ class Following:
         try:
             while not self.ended:
                 self._step()
-            for late in self.exchange.drain():
-                self._take(late)
+            if not self.failed:
+                for late in self.exchange.drain():
+                    self._take(late)
         finally:
             self.exchange.finish()
 
@@ -249,7 +251,7 @@ class Following:
         return True
 
     def _end(self, event: Closed | Expired | Refused) -> None:
-        self.ended = True
+        self.ended = self.failed = True
         self.emit(event)
 
 

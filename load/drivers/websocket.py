@@ -45,7 +45,7 @@ class WebSocketDriver:
         self.subprotocols = tuple(subprotocols)
         self.trace = trace
         self.handshake_ns: int | None = None
-        self._channel: Channel | None = None
+        self.channel: Channel | None = None
         self._last: tuple[str | None, Emit] | None = None
 
     def open(self) -> Unusable | None:
@@ -55,7 +55,7 @@ class WebSocketDriver:
 
     def close(self) -> None:
         """A close frame, its echo, the end."""
-        channel, self._channel = self._channel, None
+        channel, self.channel = self.channel, None
         if channel is not None:
             self._late(channel, channel.close())
 
@@ -63,7 +63,7 @@ class WebSocketDriver:
         """One message and its answer."""
         self._settle()
         handshake_ns: int | None = None
-        found: Channel | Unusable | None = self._channel
+        found: Channel | Unusable | None = self.channel
         if found is None:
             found = self.connect(turn.limits)
             handshake_ns = self.handshake_ns
@@ -74,7 +74,7 @@ class WebSocketDriver:
         following = Following(self, found, turn, emit, last)
         following.run(handshake_ns)
         self._last = (following.id, emit)
-        channel = self._channel
+        channel = self.channel
         if channel is not None and following.leaving:
             self._await_close(channel)
         elif channel is not None and channel.closed is not None:
@@ -84,26 +84,26 @@ class WebSocketDriver:
 
     def connect(self, limits: Limits) -> Channel | Unusable:
         """A new connection in place of the old."""
-        self._channel = None
+        self.channel = None
         correlation_id, headers = trace_headers() if self.trace else (None, {})
         began = now_ns()
         found = Channel.connect(
             self.url, {**self.headers, **headers}, self.subprotocols, limits.connect_ns, correlation_id
         )
         if isinstance(found, Channel):
-            self._channel = found
+            self.channel = found
             self.handshake_ns = now_ns() - began
         return found
 
     def forget(self) -> None:
         """The connection is of no use any more."""
-        channel, self._channel = self._channel, None
+        channel, self.channel = self.channel, None
         if channel is not None:
             channel.wire.shut()
 
     def drop(self, how: Drop) -> None:
         """Ends the connection on purpose, in the middle of a stream; what still comes is nobody's fault."""
-        channel, self._channel = self._channel, None
+        channel, self.channel = self.channel, None
         if channel is None:
             return
         if how == "close":
@@ -115,7 +115,7 @@ class WebSocketDriver:
 
     def _settle(self) -> None:
         """Takes what came since the last stream: its late frames, or the end of the connection."""
-        channel = self._channel
+        channel = self.channel
         while channel is not None and (messages := channel.peek()) is not None:
             self._late(channel, messages)
             if channel.closed is not None:
