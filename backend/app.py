@@ -10,11 +10,11 @@ import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 
 from backend import telemetry
 from backend.api import agents, chat, events, executions, feedback, health, sessions, stream, tokens
 from backend.api.answers import on_http_exception, on_validation_error
+from backend.api.cors import Cors
 from backend.api.edge import Edge
 from backend.api.guard import WebSocketGuard
 from backend.api.limits import BodyLimit
@@ -56,13 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     app.add_middleware(BodyLimit, settings=settings)
     if settings.allowed_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.allowed_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "Last-Event-ID", "X-Correlation-Id"],
-            expose_headers=["Retry-After", "X-Correlation-Id"],
-        )
+        app.add_middleware(Cors, origins=settings.allowed_origins)
     app.add_middleware(WebSocketGuard)
     app.add_middleware(Edge)
     return app
