@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -37,9 +36,8 @@ class Clocks:
         for (name, limit_ms), elapsed in sorted(self.seen.items()):
             late = max(elapsed) - limit_ms
             mark = "" if late <= IDLE_LATE_MS else f"  above {IDLE_LATE_MS} ms: not an idle machine?"
-            lines.append(
-                f"{name:<28} {limit_ms:>9} {len(elapsed):>4} {min(elapsed):>8} {max(elapsed):>8}  {late} ms{mark}"
-            )
+            span = f"{min(elapsed):>8} {max(elapsed):>8}"
+            lines.append(f"{name:<28} {limit_ms:>9} {len(elapsed):>4} {span}  {late} ms{mark}")
         return lines if self.seen else []
 
 
@@ -51,9 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def clocks(pytestconfig: pytest.Config) -> Iterator[Clocks]:
+def clocks(pytestconfig: pytest.Config) -> Clocks:
     """Takes down what a deadline was set to and when it fired."""
-    yield pytestconfig.stash[CLOCKS]
+    return pytestconfig.stash[CLOCKS]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
