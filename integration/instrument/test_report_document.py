@@ -146,6 +146,7 @@ def test_metrics_of_the_measuring_window() -> None:
 def test_metrics_of_each_scenario() -> None:
     by_scenario = stored(document())["metrics"]["by_scenario"]
 
+    assert (by_scenario["chat_ws"]["ttft_ms"]["n"], by_scenario["chat_ws"]["ttft_ms"]["max"]) == (1000, 129.0)
     assert by_scenario["first_token_timeout"] == {
         "ttft_ms": {"n": 0, "p50": None, "p90": None, "p95": None, "p99": None, "max": None},
         "gap_ms": {"n": 0, "p50": None, "p90": None, "p95": None, "p99": None, "max": None},

@@ -53,7 +53,7 @@ class Page(HTMLParser):
         ]
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += f"{data}\n"
 
 
 def nasty() -> Document:
@@ -278,6 +278,11 @@ class TestConsole:
 
 
 class TestSheet:
+    def test_a_figure_without_a_sample_is_left_out_but_the_headline(self) -> None:
+        rows = self.table(sheet(document(empty=True)), "Latency").rows
+
+        assert [row.cells[0] for row in rows] == ["ttft", "gap", "total"]
+
     def test_few_samples_are_marked(self) -> None:
         """Ten samples have three beyond their median, not beyond their p90."""
         told = sheet(document())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import re
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -50,6 +52,17 @@ def blocked(tmp_path: Path) -> Path:
     return tmp_path / "file" / "reports"
 
 
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Only the first 100 bytes of a file can be written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -93,7 +106,16 @@ class TestWriting:
         assert path.read_text() == "new"
         assert names(tmp_path) == ["a.txt"]
 
-    def test_that_fails_leaves_what_was_there(self, tmp_path: Path) -> None:
+    def test_that_ends_half_way_leaves_the_old_content(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.txt"
+        write_atomically(path, "old")
+        with full_disk(), pytest.raises(OSError):
+            write_atomically(path, "new" * 100)
+
+        assert path.read_text() == "old"
+        assert names(tmp_path) == ["a.txt"]
+
+    def test_that_fails_at_the_end_leaves_what_was_there(self, tmp_path: Path) -> None:
         """The target is a folder, so the last step cannot be done."""
         path = tmp_path / "a.txt"
         path.mkdir()
@@ -120,7 +142,7 @@ class TestLatest:
         point_latest(folder)
         (tmp_path / "reports").rename(tmp_path / "artefact")
 
-        assert (tmp_path / "artefact" / "latest").resolve().name == folder.name
+        assert (tmp_path / "artefact" / "latest").resolve() == tmp_path.resolve() / "artefact" / folder.name
 
 
 class TestRows:
@@ -143,16 +165,11 @@ class TestRows:
         rows.close()
 
     def test_that_cannot_be_written_are_counted_and_disturb_nobody(self, tmp_path: Path) -> None:
-        """A limit on the size of files stands for a full disk."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         rows = StreamRows(tmp_path)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-        try:
+        with full_disk():
             for _ in range(2 * StreamRows.FLUSH_EVERY):
                 rows.write(ROW)
             rows.close()
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
         assert rows.dropped >= 1
         assert rows.reason == f"{tmp_path / 'streams.jsonl.gz'}: File too large"
