@@ -115,6 +115,10 @@ class Peer:
             self.sent.append(time.perf_counter_ns())
             self.sock.sendall(part)
 
+    def pause(self, ms: int) -> None:
+        """Lets time pass; the client cannot tell a script when it is waiting."""
+        time.sleep(ms / 1000)
+
     def shake(self, *, behind: bytes = b"", subprotocol: str | None = None) -> dict[str, str]:
         """Takes the handshake and accepts it, `behind` in the same segment; the request's headers."""
         _, headers, _ = self.request()

@@ -144,6 +144,7 @@ def test_a_clean_stream_is_done(parts: list[bytes]) -> None:
         (replaced(0, *frames(without(ABC[0], "seq"))), ("BROKEN", "text", {"text": 1})),
         (replaced(4, *frames(without(ABC[4], "response"))), ("BROKEN", "text", {"text": 1})),
         (replaced(4, *frames(changed(ABC[4], done=False))), ("BROKEN", "text", {"text": 1})),
+        (replaced(2, *frames(started(), ABC[2])), ("BROKEN", "duplicate", {"duplicate": 1})),
         (replaced(2, *frames(delta(9, "x", "exe_0"), ABC[2])), ("BROKEN", "order", {"order": 1})),
         ([b"".join(replaced(4, *frames(ABC[4], ABC[4])))], ("BROKEN", "duplicate", {"duplicate": 1})),
         ([b"".join(replaced(4, *frames(ABC[4], delta(6, "d"))))], ("BROKEN", "order", {"order": 1})),
@@ -165,6 +166,7 @@ def test_a_clean_stream_is_done(parts: list[bytes]) -> None:
         "started without seq",
         "done without response",
         "done that says it is not",
+        "started twice",
         "a frame of a stream that nobody knows",
         "done twice in one segment",
         "a chunk behind done in one segment",
@@ -387,6 +389,13 @@ def test_a_client_leaves(how: str, seen: str) -> None:
     assert (noticed, end(timeline)) == ([seen], ("CUT_OFF", "us", {}))
 
 
+def test_a_client_leaves_a_server_that_has_left() -> None:
+    """The close came with the chunk after which the client wanted to go."""
+    timeline = ask(plays(b"".join([*BEGUN, close(1011)])), drop_after=(2, "close"))
+
+    assert end(timeline) == ("CUT_OFF", "us", {})
+
+
 def test_a_lost_stream_is_taken_up_again() -> None:
     """By a new connection, behind the last number, within the same timeline."""
     asked: list[Any] = []
@@ -568,23 +577,28 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced() -> None:
     )
 
 
-def test_a_connection_that_ended_while_idle_is_replaced() -> None:
-    """A FIN that came between two turns."""
+@pytest.mark.parametrize("how", ["fin", "reset"])
+def test_a_connection_that_ended_while_idle_is_replaced(how: str) -> None:
+    """A FIN or a RST that came between two turns."""
 
     def ends(peer: Peer) -> None:
         peer.shake()
         peer.message()
         peer.send(*frames(*answer("ab")))
-        peer.fin()
+        assert read.wait(5)
+        getattr(peer, how)()
+
+    read = threading.Event()
 
     with ScriptServer(ends, plays(*frames(*answer("ab", "exe_2")))) as server:
         user = driver(server)
         first = follow(user)
+        read.set()
         wait_for_bytes(user)
         second = follow(user)
         user.close()
 
-    assert (end(first), first.close and first.close.how, end(second)) == (CLEAN, "fin", CLEAN)
+    assert (end(first), first.close and first.close.how, end(second)) == (CLEAN, how, CLEAN)
 
 
 def test_the_close_behind_a_fatal_error_is_awaited() -> None:
@@ -594,6 +608,7 @@ def test_the_close_behind_a_fatal_error_is_awaited() -> None:
         peer.shake()
         peer.message()
         peer.send(*frames(error("internal", fatal=True)))
+        peer.pause(30)
         peer.send(close(1011))
         peer.gone()
 
@@ -604,6 +619,49 @@ def test_the_close_behind_a_fatal_error_is_awaited() -> None:
 
     assert first.close is not None
     assert (end(first), first.close.code, end(second)) == (("ERROR", "internal", {}), 1011, CLEAN)
+
+
+def test_an_announced_close_is_not_awaited_for_ever() -> None:
+    """Two seconds, then the connection is ended from here."""
+
+    def fails(peer: Peer) -> None:
+        peer.shake()
+        peer.message()
+        peer.send(*frames(error("internal", fatal=True)))
+        peer.gone()
+
+    timeline = ask(fails)
+
+    assert (end(timeline), timeline.close) == (("ERROR", "internal", {}), None)
+
+
+def test_a_close_without_an_echo_ends_all_the_same() -> None:
+    """After two seconds."""
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        peer.message()
+        peer.send(*WHOLE)
+        peer.frame()  # the client's close
+        with pytest.raises(EOFError):
+            peer.frame()
+
+    assert end(ask(script)) == CLEAN
+
+
+def test_a_server_that_never_reads_times_out() -> None:
+    """A message larger than all buffers cannot be handed over."""
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        given_up.wait(5)
+
+    given_up = threading.Event()
+    with ScriptServer(script) as server:
+        timeline = follow(driver(server), turn("x" * 20_000_000, limits=limits(accept_ns=80)))
+        given_up.set()
+
+    assert end(timeline) == ("TIMED_OUT", "accept", {})
 
 
 def test_a_server_that_goes_away_is_left() -> None:

@@ -157,13 +157,13 @@ class Channel:
         if protocol.writes:
             self._flush()  # pongs and close echoes must not wait for our bookkeeping
         for frame in protocol.events_received():
-            if isinstance(frame, Frame):
-                if frame.opcode is TEXT and frame.fin:
-                    messages.append(frame.data)  # type: ignore[arg-type]  # bytes of one kind or another
-                else:
-                    self._uncommon(frame, messages)
-            elif isinstance(frame, Response):
+            if not isinstance(frame, Frame):
+                assert isinstance(frame, Response)
                 self._response = frame
+            elif frame.opcode is TEXT and frame.fin:
+                messages.append(frame.data)  # type: ignore[arg-type]  # bytes of one kind or another
+            else:
+                self._uncommon(frame, messages)
         if self.recorder is not None:
             for message in messages:
                 self.recorder.keep(self.wire.arrived_at, "received", bytes(message))

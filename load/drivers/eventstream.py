@@ -70,6 +70,7 @@ class EventDecoder:
                 self._rest = data
                 return []
             self._begun = True
+            self._rest = b""
             data = data.removeprefix(BOM)
         if not data:
             return []

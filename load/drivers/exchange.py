@@ -126,7 +126,8 @@ class Exchange:
                 return Closed(wire.arrived_at, False, None, "peer", "protocol")
             if reply.headers_done and self.headers_at is None:
                 self.headers_at = wire.arrived_at
-            return None
+            # After the end of it all a flood must not keep us; the other clocks end the read itself.
+            return self._expired() if self.wait.expired == "total" else None
         expired = self._expired()
         if expired is not None:
             return expired

@@ -107,7 +107,12 @@ class HttpDriver:
         try:
             while ended is None and not reply.complete:
                 ended = exchange.step()
-                if not accepted and exchange.headers_at is not None and 200 <= reply.status < 300:
+                if (
+                    ended is None
+                    and not accepted
+                    and exchange.headers_at is not None
+                    and 200 <= reply.status < 300
+                ):
                     accepted = True
                     exchange.wait.start("total", exchange.sent_at, turn.limits.total_ns)
                     emit(Accepted(exchange.headers_at))

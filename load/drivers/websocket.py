@@ -95,17 +95,14 @@ class WebSocketDriver:
             self.handshake_ns = now_ns() - began
         return found
 
-    def forget(self) -> None:
+    def forget(self, channel: Channel) -> None:
         """The connection is of no use any more."""
-        channel, self.channel = self.channel, None
-        if channel is not None:
-            channel.wire.shut()
+        self.channel = None
+        channel.wire.shut()
 
-    def drop(self, how: Drop) -> None:
+    def drop(self, channel: Channel, how: Drop) -> None:
         """Ends the connection on purpose, in the middle of a stream; what still comes is nobody's fault."""
-        channel, self.channel = self.channel, None
-        if channel is None:
-            return
+        self.channel = None
         if how == "close":
             channel.close()
         elif how == "rst":
@@ -136,7 +133,7 @@ class WebSocketDriver:
         """Lets the last stream know how its connection ended."""
         if self._last is not None and channel.closed is not None:
             self._last[1](channel.closed)
-        self.forget()
+        self.forget(channel)
 
     def _late(self, channel: Channel, messages: Sequence[bytes]) -> None:
         """Frames after the end of the last stream."""
@@ -162,6 +159,14 @@ def late(frame: Frame, last_id: str | None, emit: Emit, stamp: tuple[int, int, i
         return
     for event in events_of(frame, stamp):
         emit(event)
+
+
+def send(channel: Channel, message: bytes) -> int:
+    """When it was sent, or failed to be: the read that follows tells how the connection ended."""
+    try:
+        return channel.send(message)
+    except OSError:
+        return now_ns()
 
 
 class Following:
@@ -227,10 +232,7 @@ class Following:
             self.wait.start("first_delta", began, limits.first_delta_ns)
         channel.wire.watch(self.wait)
         try:
-            try:
-                self.sent_at = channel.send(message)
-            except OSError:
-                self.sent_at = began  # the read that follows tells how the connection ended
+            self.sent_at = send(channel, message)
             self.emit(Sent(self.sent_at, turn.intended_ns, channel.correlation_id, handshake_ns))
             while not self.ended:
                 self._step()
@@ -248,15 +250,14 @@ class Following:
                 return
         closed = channel.closed
         if closed is not None:
-            self.driver.forget()
+            self.driver.forget(channel)
             if not self._resumed():
                 self._end(closed)
             return
-        if self.wait.expired is not None:
-            expired = channel.expired()
-            self.driver.forget()
-            if expired is not None:
-                self._end(expired)
+        expired = channel.expired()
+        if expired is not None:
+            self.driver.forget(channel)
+            self._end(expired)
 
     def _take(self, messages: Sequence[bytes]) -> None:
         """The frames of one read, those behind a terminal one included."""
@@ -334,15 +335,12 @@ class Following:
             at = now_ns()
             self.channel.wire.unwatch()
             self.dropped = True
-            self.driver.drop(how)
+            self.driver.drop(self.channel, how)
             if not self._resumed():
                 names = {"rst": "reset", "fin": "fin", "close": "close"}
                 self._end(Closed(at, how != "rst", None, "us", names[how]))
             return
-        try:
-            at = self.channel.send(orjson.dumps({"type": "cancel", "execution_id": self.id}))
-        except OSError:
-            return  # the next read tells how the connection ended
+        at = send(self.channel, orjson.dumps({"type": "cancel", "execution_id": self.id}))
         self.emit(Beat(at, "cancel"))
 
     def _resumed(self) -> bool:
@@ -359,11 +357,7 @@ class Following:
             found.recorder = Recorder(self.turn.recorder)
         found.wire.watch(self.wait)
         fields = {"type": "resume", "execution_id": self.id, "last_seq": self.last_seq}
-        try:
-            at = found.send(orjson.dumps(fields))
-        except OSError:
-            at = now_ns()
-        self.emit(Beat(at, "resumed"))
+        self.emit(Beat(send(found, orjson.dumps(fields)), "resumed"))
         return True
 
     def _end(self, event: Unusable) -> None:

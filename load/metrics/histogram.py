@@ -7,8 +7,10 @@ are exact.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import ceil
 
 from load.errors import InstrumentError
@@ -74,13 +76,9 @@ class Histogram:
         if self.min is None or self.max is None:
             return None
         rank = max(1, ceil(q * self.n - 1e-9))  # 0.07 * 100 is 7.000000000000001
-        seen = 0
-        key = 0
-        for key in sorted(self.counts):
-            seen += self.counts[key]
-            if seen >= rank:
-                break
-        return min(max(_middle(key), self.min), self.max)
+        keys = sorted(self.counts)
+        place = bisect_left(list(accumulate(self.counts[key] for key in keys)), rank)
+        return min(max(_middle(keys[place]), self.min), self.max)
 
     @property
     def mean(self) -> float | None:
