@@ -245,6 +245,7 @@ class _Service:
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=1,
         )
+        logging.getLogger("uvicorn.error").addFilter(_without_traceback)
         config.header_timeout_s = settings.http_header_timeout
         config.close_grace_s = settings.close_grace
         try:
@@ -253,6 +254,13 @@ class _Service:
             if self._app.refusal is None:
                 raise
             raise StartupRefused(self._app.refusal) from None
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Text that is no UTF-8 is a client's fault, told by 1007; its traceback says nothing."""
+    if str(record.msg).startswith("Invalid UTF-8"):
+        record.exc_info = None
+    return True
 
 
 def _bind(settings: Settings) -> socket.socket:
