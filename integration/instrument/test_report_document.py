@@ -263,12 +263,13 @@ class TestAccuracy:
             "kernel: ±0.1 ms (resolved 99.1 %); 10.0 % of reads by the user clock, up to +0.2 ms late"
         )
 
-    def test_the_c_tracer_is_named_at_every_latency(self) -> None:
-        target = replace(FACTS.target, core="ctrace")
+    @pytest.mark.parametrize(("core", "name"), [("ctrace", "C tracer"), ("frames", "frame tracer")])
+    def test_a_tracer_is_named_at_every_latency(self, core: str, name: str) -> None:
+        target = replace(FACTS.target, core=core)
         metrics = stored(document(facts=replace(FACTS, target=target)))["metrics"]
 
         assert metrics["accuracy"] == (
-            "kernel: ±0.1 ms (resolved 99.1 %); C tracer: the target is slower than it is alone"
+            f"kernel: ±0.1 ms (resolved 99.1 %); {name}: the target is slower than it is alone"
         )
         assert metrics["by_scenario"]["chat_ws"]["accuracy"] == metrics["accuracy"]
 

@@ -77,7 +77,7 @@ class RunFacts:
 def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Document:
     """The document of one run."""
     steady = run.total(windows=(STEADY,))
-    accuracy = Accuracy.of(run.health, tracer="ctrace" in (facts.target.core or ""))
+    accuracy = Accuracy.of(run.health, facts.target.core or "")
     on_time = accuracy.late_p99_ns is None or accuracy.late_p99_ns <= facts.late_budget_ns
     shown: dict[str, object] = {
         "format": FORMAT,

@@ -38,6 +38,8 @@ FIGURES: Final = (
     Figure("start_lag_ms", "start_lag", "intended → sent, the user idle: our own lateness"),
     Figure("start_queue_ms", "start_queue", "intended → sent, the user busy: caused by the target"),
 )
+TRACERS: Final = {"ctrace": "C tracer", "frames": "frame tracer", "pytrace": "Python tracer"}
+"""Cores of coverage that slow the target down; `sysmon` hardly does."""
 HEADLINE: Final = ("ttft_ms", "gap_ms", "total_ms")
 
 
@@ -92,21 +94,23 @@ class Accuracy:
     """How far any latency of a run can be off.
 
     late_p99_ns: by how much we looked at a chunk too late; with the user clock, by how much a short sleep
-    was overslept. None when neither was seen. tracer: the target ran under the C tracer, which adds time.
+    was overslept. None when neither was seen. tracer: what recorded the target's lines and slowed it down; None
+    for what costs little.
     """
 
     stamp_source: str
     late_p99_ns: int | None
     unstamped: int
     reads: int
-    tracer: bool
+    tracer: str | None
 
     @classmethod
-    def of(cls, health: Health, *, tracer: bool) -> Accuracy:
-        """From what the generator recorded of itself."""
+    def of(cls, health: Health, core: str) -> Accuracy:
+        """From what the generator recorded of itself, and the core of the target's coverage."""
         source = health.stamp_source
         lateness = health.gauge if source == "user" else health.lateness
         late_ns = lateness.quantile(0.99)
+        tracer = next((name for core_name, name in TRACERS.items() if core_name in core), None)
         return cls(source, late_ns, health.reads_unstamped, health.reads, tracer)
 
     def text(self, tally: Tally) -> str:
@@ -124,4 +128,4 @@ class Accuracy:
             if self.stamp_source == "mixed":
                 share = percent(self.unstamped, self.reads)
                 said += f"; {share} of reads by the user clock, {late}"
-        return f"{said}; C tracer: the target is slower than it is alone" if self.tracer else said
+        return f"{said}; {self.tracer}: the target is slower than it is alone" if self.tracer else said

@@ -80,7 +80,7 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
     booked = sum(scenario["total"] for scenario in document["scenarios"].values())
     covered = document["coverage"].get("lines", {}).values()
     lines, executable = sum(pair[0] for pair in covered), sum(pair[1] for pair in covered)
-    late = "too late" if not generator["on_time"] else "on time"
+    absent = document["coverage"]["absent"] or ""
     return (
         Tile(
             "complete streams", f"{streams['by_terminal']['DONE']:,}", f"of {streams['total']:,} that ended"
@@ -96,15 +96,18 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
         Tile(
             "lines covered",
             percent(lines, executable),
-            f"{lines:,} of {executable:,}" if executable else document["coverage"]["absent"] or "",
+            f"{lines:,} of {executable:,}" if executable else absent.split(":")[0],
         ),
-        Tile(
-            "generator",
-            late if generator["reads"] else NO_DATA,
-            generator["accuracy"] if generator["reads"] else "",
-            "" if not generator["reads"] else "good" if generator["on_time"] else "bad",
-        ),
+        _generator_tile(generator),
     )
+
+
+def _generator_tile(generator: Mapping[str, Any]) -> Tile:
+    if not generator["reads"]:
+        return Tile("generator", NO_DATA, "nothing was read")
+    if generator["on_time"]:
+        return Tile("generator", "on time", generator["accuracy"], "good")
+    return Tile("generator", "late", f"figures are bounds; {generator['accuracy']}")
 
 
 def _quantile_tile(label: str, found: Mapping[str, Any], quantile: str) -> Tile:
