@@ -67,8 +67,7 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         run_time=defaults.run_time,
         stop_timeout="10",
     )
-    group = parser.add_argument_group("Streamgauge", "what is measured, who comes, and what counts")
-    add = group.add_argument
+    add = parser.add_argument  # in a group of their own they would be missing from the web form
     add("--app-dir", default=".", metavar="DIR", help="another checkout of the backend to start")
     add(
         "--coverage",

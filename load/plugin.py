@@ -94,12 +94,16 @@ class Plugin:
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         if environment.web_ui is not None:
+            # Locust counts the form's run time from the click; it would be over before the target answers.
+            environment.web_ui._cancel_run_time_timer()  # noqa: SLF001  # there is no other way
             try:
                 self.begin(self.options())
             except LoadError as error:
                 say(f"{error.exit_code.name}: {error}")
-                gevent.spawn(self.runner.stop)
+                self.stop_test()
                 return
+            if self.parsed.run_time:
+                gevent.spawn_later(float(self.parsed.run_time), self.stop_test, self.run)
         if self.run is None or self.run.session is None:
             return
         AgentUser.session = self.run.session
@@ -227,10 +231,11 @@ class Plugin:
             gevent.sleep(GAUGE_S)
             lag.add(max(0, time.perf_counter_ns() - before - int(GAUGE_S * 1e9)))
 
-    def stop_test(self) -> None:
-        """Headless the process ends with it; the web UI stays for the next run."""
-        runner = self.runner
-        gevent.spawn(runner.stop if self.environment.web_ui is not None else runner.quit)
+    def stop_test(self, run: LoadRun | None = None) -> None:
+        """Headless the process ends with it; the web UI stays for the next run. run: only while it is on."""
+        if run is None or (run is self.run and run.verdict is None):
+            web = self.environment.web_ui is not None
+            gevent.spawn(self.runner.stop if web else self.runner.quit)
 
     # -- signals
 

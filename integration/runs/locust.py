@@ -21,10 +21,12 @@ TIMEOUT_S = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One run that is over. reports: where it was told to leave its folder."""
+    """One run that is over. out: what it printed to both streams; report: the lines on standard output.
+    reports: where it was told to leave its folder."""
 
     code: int
     out: str
+    report: tuple[str, ...]
     reports: Path
 
     @property
@@ -54,24 +56,24 @@ def command(*args: str, reports: Path) -> list[str]:
     return [sys.executable, "-m", "locust", "-f", "locustfile.py", "--reports", str(reports), *args]
 
 
-def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006  # read only
+def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:  # read only
     """Without colours, and without the coverage of the pytest process."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
     return inherited | {"NO_COLOR": "1", "COLUMNS": "200"} | dict(extra)
 
 
-def headless(*args: str, reports: Path, env: Mapping[str, str] = {}, cwd: Path = ROOT) -> Ended:  # noqa: B006
+def headless(*args: str, reports: Path, env: Mapping[str, str] = {}, cwd: Path = ROOT) -> Ended:
     """One headless run to its end; killed after TIMEOUT_S."""
     with running("--headless", *args, reports=reports, env=env, cwd=cwd) as process:
-        out, _ = process.communicate(timeout=TIMEOUT_S)
-    return Ended(process.returncode, out, reports)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    return Ended(process.returncode, err + out, tuple(filter(None, out.splitlines())), reports)
 
 
 @contextmanager
 def running(
     *args: str,
     reports: Path,
-    env: Mapping[str, str] = {},  # noqa: B006
+    env: Mapping[str, str] = {},
     cwd: Path = ROOT,
     prefix: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[str]]:
@@ -82,7 +84,7 @@ def running(
         env=environment(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
@@ -91,7 +93,7 @@ def running(
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.communicate()
 
 
 def reports_folder() -> Path:

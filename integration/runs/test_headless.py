@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,13 +11,13 @@ import pytest
 
 from integration.runs.locust import Ended, headless
 
-RUN_TIME_S = 8
+RUN_TIME_S = 10
 DEADLINES_MS = {"first_token_timeout": 1500, "inter_chunk_timeout": 1000, "deadline_exceeded": 5000}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """Twelve users for eight seconds: half of them ordinary, half failures."""
+    """Twelve users for ten seconds: half of them ordinary, half failures."""
     reports = tmp_path_factory.mktemp("reports")
     return headless(
         "-u", "12", "-r", "12", "-t", f"{RUN_TIME_S}s", "--seed", "7",
@@ -28,16 +27,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def rows(run: Ended) -> Iterator[list[tuple[str, str, str | None]]]:
+def rows(run: Ended) -> list[tuple[str, str, str | None]]:
     """What the target itself stored: id, status, error code of each execution."""
     with closing(sqlite3.connect(run.folder / "scratch" / "backend.db")) as database:
-        yield database.execute("SELECT id, status, error_code FROM agent_executions").fetchall()
+        return database.execute("SELECT id, status, error_code FROM agent_executions").fetchall()
 
 
 def test_the_verdict_is_the_first_line(run: Ended) -> None:
     """A clean run says PASS, first and by its exit code."""
     assert run.code == 0, run.out
-    assert next(line for line in run.lines if "verdict" in line.lower() or "PASS" in line).startswith("PASS")
+    assert run.report[0] == "PASS  everything that was judged held (exit code 0)"
     assert run.run["verdict"] == {"status": "PASS", "exit_code": 0, "reasons": []}
 
 
@@ -95,7 +94,9 @@ def test_rows_and_totals_agree(run: Ended) -> None:
     """`run.json` counts exactly the streams that have a row."""
     counted = Counter(row["state"] for row in run.streams())
 
-    assert run.run["streams"]["by_terminal"] == dict(counted)
+    by_terminal = run.run["streams"]["by_terminal"]
+
+    assert {state: count for state, count in by_terminal.items() if count} == dict(counted)
     assert run.run["streams"]["total"] == counted.total()
 
 

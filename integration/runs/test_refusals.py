@@ -42,7 +42,7 @@ def test_a_port_where_nothing_listens_is_down(tmp_path: Path, monkeypatch: pytes
         reserved.bind(("127.0.0.1", 0))  # bound, never listening: connections are refused
         port = reserved.getsockname()[1]
         ended = headless(
-            "--host", f"http://127.0.0.1:{port}", "--token-env", "TOKEN", reports=tmp_path, env={"TOKEN": "sg_x"}
+            "--host", f"http://127.0.0.1:{port}", "--token-env", "T", reports=tmp_path, env={"T": "sg_x"}
         )  # fmt: skip
 
     assert one_line(ended) == (

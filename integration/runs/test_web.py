@@ -65,7 +65,18 @@ def test_a_run_started_in_the_web_ui_leaves_the_same_report(tmp_path: Path) -> N
         )
         run = until_written(tmp_path / "latest")
 
-    assert all(option in form for option in ("mix", "scenario", "failures", "prompts", "seed", "arrivals"))
+    for option in (
+        "app_dir",
+        "coverage",
+        "scenario",
+        "mix",
+        "failures",
+        "prompts",
+        "seed",
+        "arrivals",
+        "think_s",
+    ):
+        assert f'"{option}": {{"choices"' in form
     assert started.json()["success"] is True
     assert isinstance(run, dict)
     assert run["verdict"] == {"status": "PASS", "exit_code": 0, "reasons": []}

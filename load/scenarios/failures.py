@@ -30,7 +30,7 @@ HOLD_TIMEOUT_S: Final = 3.0
 
 
 class Failures(AgentUser):
-    """Walks its rows in an order of its own, the longest deadline first, again and again."""
+    """Walks its rows, the longest deadline first, again and again; each user begins at another of them."""
 
     scenario = "failures"
     weight = 10
@@ -39,7 +39,7 @@ class Failures(AgentUser):
         rows = [ROWS[name] for name in self.session.failures]
         self.random.shuffle(rows)
         self._rows = sorted(rows, key=lambda row: -(row.expect.limit_s or 0))
-        self._next = 0
+        self._next = self.number % len(self._rows)
         # Flooding empties an account's rate; it must not be the one the other rows speak with.
         self.flood_token = self.session.tokens[-1 - self.number % len(self.session.tokens)]
 
