@@ -30,8 +30,8 @@ class WebSocketGuard:
         said: set[str] = set()
 
         async def noting(message: Message) -> None:
-            said.add(message["type"])
             await send(message)
+            said.add(message["type"])
 
         try:
             await self.app(scope, receive, noting)

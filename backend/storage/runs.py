@@ -259,7 +259,7 @@ async def finish(connection: AsyncConnection, ending: Ending) -> RunStatus:
         {
             "of": ending.execution_id,
             "status": ending.status,
-            "output_text": ending.text,
+            "output_text": ending.text if ending.status is RunStatus.COMPLETED else ending.text or None,
             "completed_at": ending.ended_at,
             **ending.values,
         },
