@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 
 from integration.instrument.documents import BROKEN, FACTS, MS, OPTIONS, document, measured, red
 from load.errors import InvalidRun
+from load.metrics.row import StreamRow
 from load.metrics.run import Run
+from load.metrics.timeline import TerminalState
 from load.report.document import Document, TargetFacts
+from load.report.figures import FIGURES
 from load.report.render import read_document, to_json, write_document
 
 
@@ -293,3 +297,38 @@ def test_another_file_is_no_document(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(InvalidRun):
         read_document(tmp_path)
+
+
+class TestDocumentation:
+    """docs/report.md and docs/metrics.md name what run.json holds."""
+
+    DOCS = Path(__file__).parents[2] / "docs"
+
+    def rows(self, name: str) -> dict[str, str]:
+        """First cell of each table row, without its backticks -> the row."""
+        lines = (self.DOCS / name).read_text(encoding="utf-8").splitlines()
+        rows = [line for line in lines if line.startswith("| `")]
+        return {cell: row for row in rows for cell in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
+
+    @pytest.mark.parametrize("member", list(stored(red())))
+    def test_names_every_member(self, member: str) -> None:
+        row = self.rows("report.md")[member]
+        found = stored(red())[member]
+        inner = found[0] if isinstance(found, list) else found
+        if member in ("scenarios", "deadlines"):
+            inner = next(iter(inner.values()))
+        if member in ("tallies", "health", "metrics") or not isinstance(inner, dict):
+            inner = {}
+
+        assert [name for name in inner if f"`{name}`" not in row] == []
+
+    def test_names_every_figure(self) -> None:
+        assert [figure.name for figure in FIGURES if figure.name not in self.rows("metrics.md")] == []
+
+    def test_names_every_state(self) -> None:
+        assert [state.value for state in TerminalState if state.value not in self.rows("metrics.md")] == []
+
+    def test_names_every_member_of_a_row(self) -> None:
+        text = (self.DOCS / "report.md").read_text(encoding="utf-8")
+
+        assert [field.name for field in fields(StreamRow) if f"`{field.name}`" not in text] == []

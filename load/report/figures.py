@@ -94,8 +94,8 @@ class Accuracy:
     """How far any latency of a run can be off.
 
     late_p99_ns: by how much we looked at a chunk too late; with the user clock, by how much a short sleep
-    was overslept. None when neither was seen. tracer: what recorded the target's lines and slowed it down; None
-    for what costs little.
+    was overslept. None when neither was seen. tracer: what recorded the target's lines and slowed it down;
+    None for what costs little.
     """
 
     stamp_source: str
