@@ -11,6 +11,7 @@ from load.errors import ExitCode
 from load.metrics.outcomes import Outcomes
 from load.metrics.run import Run
 from load.options import Options
+from load.report.console import show
 from load.report.document import Document, RunFacts, TargetFacts, build
 from load.report.provenance import Provenance
 from load.target.parts import CoverageSummary
@@ -159,3 +160,8 @@ def document(
 def red() -> Document:
     """One broken stream, its frames kept."""
     return document(facts=replace(FACTS, recordings={"exe_1": "findings/exe_1.ndjson"}), findings=(BROKEN,))
+
+
+def show_red() -> None:
+    """For a process of its own: `red` on its standard output."""
+    show(red(), Path("reports/run"))

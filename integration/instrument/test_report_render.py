@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
 import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,6 +36,7 @@ NASTY = '<script>alert("x")</script> | \x1b[2J `a` & [link](http://example.org) 
 INVALID = Finding(ExitCode.INVALID, None, None, None, None, "no_samples: not one stream ended")
 
 
+ROOT = Path(__file__).parents[2]
 FETCHING = ("src", "href", "srcset", "data", "action")
 
 
@@ -69,6 +78,23 @@ def shown(made: Document) -> str:
     out = io.StringIO()
     show(made, Path("reports/run"), out)
     return out.getvalue()
+
+
+def in_terminal(command: list[str], environment: dict[str, str], columns: int) -> str:
+    """What a program writes that believes it has a terminal."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | environment, cwd=ROOT
+    )
+    os.close(theirs)
+    written = b""
+    with suppress(OSError):  # Linux says EIO where others say end of file
+        while part := os.read(ours, 65536):
+            written += part
+    os.close(ours)
+    assert process.wait(timeout=30) == 0
+    return written.decode()
 
 
 class TestNumbers:
@@ -247,6 +273,15 @@ class TestConsole:
 
     def test_is_plain_without_a_terminal(self) -> None:
         assert "\x1b" not in shown(red())
+
+    @pytest.mark.parametrize(("variable", "plain"), [("1", True), ("", False)])
+    def test_obeys_no_color_in_a_terminal(self, variable: str, plain: bool) -> None:
+        """A terminal of 80 columns: without colours, and no line of a table is broken."""
+        command = [sys.executable, "-c", "from integration.instrument.documents import show_red; show_red()"]
+        written = in_terminal(command, {"NO_COLOR": variable, "TERM": "xterm"}, columns=80)
+
+        assert ("\x1b" not in written) is plain
+        assert re.search(r"ttft +1,000 +78\.9 +119 +124 +128 +129", written) is not None
 
     def test_names_unit_count_and_accuracy(self) -> None:
         text = shown(document())

@@ -5,6 +5,7 @@ Colours and line widths follow the terminal; `NO_COLOR` and a pipe get plain tex
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Final, Protocol, TextIO
@@ -24,6 +25,7 @@ from load.report.sheet import sheet
 STYLE: Final = {"PASS": "bold green", "INCONCLUSIVE": "bold yellow", "INTERRUPTED": "bold yellow"}
 TONE: Final = {"": "", "good": "green", "bad": "red", "sum": "bold"}
 PLAIN_WIDTH: Final = 140
+WIDE: Final = 130
 
 
 class Seen(Protocol):
@@ -57,9 +59,7 @@ def show_progress(elapsed_s: float, users: int, seen: Seen) -> None:
 def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
     """The report of one run: verdict, findings, tables, and where the rest is."""
     told = sheet(document)
-    out = Console(file=file, highlight=False, markup=False, emoji=False)
-    if not out.is_terminal:
-        out.width = max(out.width, PLAIN_WIDTH)
+    out = _console(sys.stdout if file is None else file)
     out.print(_verdict(told), soft_wrap=True)
     for finding in told.findings:
         out.print(_finding(finding, folder), soft_wrap=True)
@@ -70,7 +70,7 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
             out.print()
             out.print(table.title, style="bold")
             out.print(printable(table.note), style="dim", soft_wrap=True)
-            out.print(_grid(table))
+            out.print(_grid(table, narrow=out.width < WIDE))
     out.print()
     for tile in told.tiles:
         if tile.label in ("lines covered", "generator"):
@@ -78,6 +78,16 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
                 printable(f"{tile.label}: {tile.value}, {tile.note}"), style=TONE[tile.tone], soft_wrap=True
             )
     out.print(printable(f"report: {folder / 'report.html'}"), soft_wrap=True)
+
+
+def _console(file: TextIO) -> Console:
+    plain = bool(os.environ.get("NO_COLOR")) or None  # rich would still send bold and dim
+    out = Console(
+        file=file, force_terminal=False if plain else None, highlight=False, markup=False, emoji=False
+    )
+    if not file.isatty():
+        out.width = max(out.width, PLAIN_WIDTH)
+    return out
 
 
 def _verdict(told: Sheet) -> Text:
@@ -95,12 +105,13 @@ def _finding(finding: Told, folder: Path) -> str:
     return printable(line)
 
 
-def _grid(table: Table) -> Grid:
+def _grid(table: Table, *, narrow: bool) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in table.columns:
+    shown = [at for at, column in enumerate(table.columns) if not (narrow and column.aside)]
+    for column in (table.columns[at] for at in shown):
         grid.add_column(column.title, justify="right" if column.number else "left", no_wrap=column.number)
     for row in table.rows:
-        grid.add_row(*map(printable, row.cells), style=TONE[row.tone])
+        grid.add_row(*(printable(row.cells[at]) for at in shown), style=TONE[row.tone])
     return grid
 
 

@@ -10,10 +10,11 @@ Tone: TypeAlias = Literal["", "good", "bad", "sum"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; numbers stand on the right."""
+    """One column; numbers stand on the right. aside: left out where room is short."""
 
     title: str
     number: bool = True
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

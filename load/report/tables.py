@@ -38,7 +38,7 @@ def endings(document: Document) -> Table:
     )
     columns = (
         Column("ended", number=False),
-        Column("meaning", number=False),
+        Column("meaning", number=False, aside=True),
         Column("streams"),
         Column("share"),
     )
@@ -53,7 +53,7 @@ def latency(document: Document) -> Table:
         if figure.name in metrics and (metrics[figure.name]["n"] or figure.name in HEADLINE)
     )
     note = f"All scenarios, measuring window. {metrics['accuracy']}. {FEW}"
-    columns = (Column("figure", number=False), Column("from → to", number=False), *DISTRIBUTION)
+    columns = (Column("figure", number=False), Column("from → to", number=False, aside=True), *DISTRIBUTION)
     return Table("Latency, all scenarios", note, columns, rows, brief=True)
 
 
