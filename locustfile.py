@@ -12,9 +12,9 @@ a class, a weight, a task, an expectation.
 """
 
 from load.plugin import install
-from load.scenarios.chat import ChatHttp, ChatWs
+from load.scenarios.chat import ChatHttp, ChatSse, ChatWs
 from load.scenarios.failures import Failures
 
-__all__ = ["ChatHttp", "ChatWs", "Failures"]
+__all__ = ["ChatHttp", "ChatSse", "ChatWs", "Failures"]
 
 install()

@@ -6,9 +6,11 @@ and only then what is rendered from it.
 
 from __future__ import annotations
 
+import os
 import resource
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -44,7 +46,8 @@ LATE_BUDGET_NS: Final = 5_000_000
 @dataclass(slots=True)
 class LoadRun:
     """asked: scenarios that must have come. conversations: how many there were to choose from. verdict: None
-    until `conclude`. gone: why the target counts as down, None while it does not."""
+    until `conclude`. gone: why the target counts as down, None while it does not.
+    expected_to_end: it was told to stop."""
 
     options: Options
     folder: Path
@@ -59,6 +62,7 @@ class LoadRun:
     conversations: int = 0
     verdict: Verdict | None = None
     gone: str | None = None
+    expected_to_end: bool = False
     _started_ns: int = field(default_factory=time.perf_counter_ns)
     _usage: resource.struct_rusage = field(default_factory=lambda: resource.getrusage(resource.RUSAGE_SELF))
 
@@ -82,13 +86,26 @@ class LoadRun:
 
     def target_gone(self, refusals_in_a_row: int = 20) -> bool:
         """Whether there is nothing left to measure; keeps why."""
-        death = None if self.gone or self.target is None else self.target.death()
+        watched = self.target is not None and not self.expected_to_end
+        death = self.target.death() if watched and self.target is not None and self.gone is None else None
         if death is not None:
             self.gone = str(death)
         elif self.gone is None and self.ledger.refused_in_a_row >= refusals_in_a_row:
             seconds = (time.perf_counter_ns() - self._started_ns) / 1e9
             self.gone = f"{refusals_in_a_row} connects in a row were refused, {seconds:.1f} s into the run"
         return self.gone is not None
+
+    @property
+    def may_end_together(self) -> bool:
+        """Whether an end phase makes sense: a target of ours that is alive, and failures are wanted."""
+        wanted = self.options.failures == "all" and not self.options.scenarios
+        return self.target is not None and not self.target_gone() and wanted
+
+    def signal_target(self) -> None:
+        """Tells the target to stop, as an operator would."""
+        if self.target is not None:
+            self.expected_to_end = True
+            os.kill(self.target.pid, signal.SIGTERM)
 
     @property
     def reproduce(self) -> str:

@@ -37,6 +37,7 @@ from load.options import Options, add_options, read_options
 from load.prepare import prepare
 from load.report.console import say, show_progress
 from load.scenarios.base import AgentUser
+from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
 from load.scenarios.profile import DEFAULTS
 
@@ -205,6 +206,8 @@ class Plugin:
             if run is None:
                 return None
             if run.verdict is None:
+                if run.may_end_together and not self.interrupted:
+                    Ending(self.environment).drain(run.signal_target)
                 return conclude(run, interrupted=self.interrupted).exit_code
             return run.verdict.exit_code
 

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from locust import User
@@ -29,6 +29,7 @@ from locust.env import Environment
 
 from load.drivers.base import Driver, Frame, Turn
 from load.drivers.http import HttpDriver, Response
+from load.drivers.sse import SseDriver
 from load.drivers.websocket import WebSocketDriver
 from load.errors import LoadError
 from load.metrics.events import Event
@@ -58,6 +59,10 @@ class Session:
     limits: Limits
     seed: int
     numbers: Iterator[int] = field(default_factory=itertools.count)
+
+
+KINDS: Final[Mapping[type, str]] = {WebSocketDriver: "WS", SseDriver: "SSE", HttpDriver: "HTTP"}
+"""How Locust's tables name a driver."""
 
 
 class AgentUser(User):
@@ -133,6 +138,21 @@ class AgentUser(User):
             self._drivers[key] = driver
         return driver
 
+    def sse(self, agent: str) -> SseDriver:
+        """The user's connection for answers of an agent as server-sent events."""
+        key = f"sse {agent}"
+        driver = self._drivers.get(key)
+        if not isinstance(driver, SseDriver):
+            path = f"/api/agents/{self.session.agents.get(agent, agent)}/chat"
+            driver = self._drivers[key] = SseDriver(
+                self.session.target_url,
+                self.headers(),
+                self.session.limits,
+                path,
+                trace=self.session.options.trace_headers,
+            )
+        return driver
+
     def headers(self, token: str | None = None) -> dict[str, str]:
         """What each request and handshake of this user carries."""
         headers = {"authorization": f"Bearer {token or self.token}"}
@@ -173,7 +193,7 @@ class AgentUser(User):
         origin = Origin(scenario, self.number, turn.seed, utc, busy=turn.intended_ns < self._ended_ns)
         try:
             driver.stream(turn.recorded(frames), _both(timeline.take, watch))
-            kind = "WS" if isinstance(driver, WebSocketDriver) else "HTTP"
+            kind = KINDS[type(driver)]
             tell = functools.partial(self._tell_locust, kind, scenario, timeline, str(expect))
             session.ledger.ended(driver, Ended(origin, expect, timeline, frames, tell))
         except LoadError as defect:

@@ -1,4 +1,4 @@
-"""Ordinary users: one streams over a WebSocket, one holds conversations over HTTP and looks around."""
+"""Ordinary users: streams over a WebSocket and over SSE, and conversations over HTTP with a look around."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ChatWs(AgentUser):
     """Sends one message after another over a connection that stays open, and follows each answer."""
 
     scenario = "chat_ws"
-    weight = 65
+    weight = 50
 
     @task
     def message(self) -> None:
@@ -21,11 +21,24 @@ class ChatWs(AgentUser):
         self.stream(self.websocket("steady"), self.turn(conversation.turns[0]), DONE)
 
 
+class ChatSse(AgentUser):
+    """The same over server-sent events: a request for each message."""
+
+    scenario = "chat_sse"
+    weight = 20
+
+    @task
+    def message(self) -> None:
+        """One message of the prompts, streamed."""
+        conversation = self.prompts.next()
+        self.stream(self.sse("steady"), self.turn(conversation.turns[0]), DONE)
+
+
 class ChatHttp(AgentUser):
     """Holds whole conversations, rates the last answer, and looks at the agents in between."""
 
     scenario = "chat_http"
-    weight = 25
+    weight = 20
 
     @task
     def conversation(self) -> None:

@@ -162,6 +162,13 @@ def client_disconnect(user: Failures, name: str, expect: Expect) -> None:
     user.stream(user.websocket("endless"), user.turn("Never mind.", drop_after=(2, how)), expect, name)
 
 
+@row(DONE, "steady")
+def resumed(user: Failures, name: str, expect: Expect) -> None:
+    """A connection that is reset in mid-answer, and a client that takes the answer up again."""
+    turn = user.turn("Where were we?", drop_after=(3, "rst"), resume=1, extra={"on_disconnect": "continue"})
+    user.stream(user.websocket("steady"), turn, expect, name)
+
+
 @row(error("concurrency_limit"), "endless", "intern")
 def concurrency_limit(user: Failures, name: str, expect: Expect) -> None:
     """One run more than a user may have at once; the ones before it stay as they are."""

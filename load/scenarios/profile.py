@@ -10,7 +10,11 @@ from typing import Final
 from load.options import Defaults
 
 DEFAULTS: Final = Defaults(
-    users=50, spawn_rate=25, run_time="30s", think_s=0.5, mix="chat_ws=65,chat_http=25,failures=10"
+    users=50,
+    spawn_rate=25,
+    run_time="30s",
+    think_s=0.55,
+    mix="chat_ws=50,chat_sse=20,chat_http=20,failures=10",
 )
 
 FIRST_TOKEN_TIMEOUT_S: Final = 1.5
@@ -18,6 +22,7 @@ INTER_CHUNK_TIMEOUT_S: Final = 1.0
 TOTAL_DEADLINE_S: Final = 5.0
 MAX_RUNS_PER_USER: Final = 2
 RATE_BURST: Final = 20
+DRAIN_TIMEOUT_S: Final = 3.0
 
 TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -26,6 +31,7 @@ TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
         "BACKEND_INTER_CHUNK_TIMEOUT": str(INTER_CHUNK_TIMEOUT_S),
         "BACKEND_TOTAL_DEADLINE": str(TOTAL_DEADLINE_S),
         "BACKEND_MAX_RUNS_PER_USER": str(MAX_RUNS_PER_USER),
+        "BACKEND_DRAIN_TIMEOUT": str(DRAIN_TIMEOUT_S),
         # Twice the rate at which a user of the profile speaks: a random burst of its own is never refused.
         "BACKEND_RATE_MESSAGES_PER_MIN": "240",
         "BACKEND_RATE_BURST": str(RATE_BURST),
@@ -72,6 +78,8 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
         "mute": AgentPlan("INTERN", tokens=12, first_token_ms=60_000, interval_ms=20),
         "stalling": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=5_000),
         "endless": AgentPlan("INTERN", tokens=200, first_token_ms=30, interval_ms=200),
+        "closing": AgentPlan("INTERN", tokens=15, first_token_ms=30, interval_ms=100),
     }
 )
-"""`endless` is slow but never silent: only the total deadline, a cancel or a lost client ends it."""
+"""`endless` is slow but never silent: only the total deadline, a cancel or a lost client ends it. `closing`
+takes long enough to be under way when the target is told to stop, and ends within its drain."""
