@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Final, Protocol, TextIO
+from typing import Final, Literal, Protocol, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -108,8 +108,11 @@ def _finding(finding: Told, folder: Path) -> str:
 def _grid(table: Table, *, narrow: bool) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     shown = [at for at, column in enumerate(table.columns) if not (narrow and column.aside)]
-    for column in (table.columns[at] for at in shown):
-        grid.add_column(column.title, justify="right" if column.number else "left", no_wrap=column.number)
+    for at in shown:
+        column = table.columns[at]
+        justify: Literal["right", "left"] = "right" if column.number else "left"
+        # A name that is cut short is no name: rather fold it.
+        grid.add_column(column.title, justify=justify, no_wrap=column.number or at == 0, overflow="fold")
     for row in table.rows:
         grid.add_row(*(printable(row.cells[at]) for at in shown), style=TONE[row.tone])
     return grid

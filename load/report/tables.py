@@ -114,10 +114,10 @@ def deadlines(document: Document) -> Table:
         Column("deadline", number=False),
         Column("configured, ms"),
         Column("n"),
-        Column("min, ms"),
+        Column("min, ms", aside=True),
         Column("p50, ms"),
         Column("max, ms"),
-        Column("p50 − configured, ms"),
+        Column("p50 late, ms"),
         Column("early"),
     )
     note = (
