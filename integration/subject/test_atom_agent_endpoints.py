@@ -51,7 +51,7 @@ TOKEN = "sg_" + "t" * 43
 OTHER_TOKEN = "sg_" + "o" * 43
 ADMIN_TOKEN = "sg_" + "a" * 43
 
-UNLIMITED = {"rate_burst": 1_000_000, "rate_messages_per_min": 1_000_000}
+UNLIMITED: dict[str, Any] = {"rate_burst": 1_000_000, "rate_messages_per_min": 1_000_000}
 """One user sends every message of this file; the rate limit has tests of its own."""
 
 
