@@ -48,7 +48,15 @@ class Message(Schema):
     metadata: dict[str, JsonValue] | None = None
     on_disconnect: Literal["cancel", "continue"] = "cancel"
 
-    def order(self, runs: Runs, user_id: str, agent_id: str, transport: Transport) -> Order:
+    def order(
+        self,
+        runs: Runs,
+        user_id: str,
+        agent_id: str,
+        transport: Transport,
+        *,
+        token_id: str | None = None,
+    ) -> Order:
         most = runs.settings.message_max_chars
         if not self.message.strip():
             raise invalid("/message", "blank", "must not be blank")  # F2
@@ -63,6 +71,7 @@ class Message(Schema):
             action=self.action,
             transport=transport,
             correlation_id=telemetry.correlation_id(),
+            token_id=token_id,
             session_key=self.session_id,
             request_id=self.request_id,
             on_disconnect=self.on_disconnect,

@@ -5,10 +5,11 @@ Without it the client sees 1006, as if the network had failed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend import telemetry
 from backend.api.answers import problem_response
@@ -27,34 +28,24 @@ class WebSocketGuard:
         if scope["type"] != "websocket":
             await self.app(scope, receive, send)
             return
-        said: set[str] = set()
-
-        async def noting(message: Message) -> None:
-            await send(message)
-            said.add(message["type"])
-
         try:
-            await self.app(scope, receive, noting)
+            await self.app(scope, receive, send)
         except Exception:
             log.exception("unexpected_error")
-            await _end(scope, receive, send, said)
+            await _end(scope, receive, send)
 
 
-async def _end(scope: Scope, receive: Receive, send: Send, said: set[str]) -> None:
+async def _end(scope: Scope, receive: Receive, send: Send) -> None:
+    """As far as the connection had come: not at all, accepted, or over."""
     problem = Problem(ErrorCode.INTERNAL)  # S6
-    if "websocket.close" in said or "websocket.http.response.start" in said:
-        return
-    if "websocket.accept" not in said:
-        await problem_response(problem)(scope, receive, send)
-        return
-    frame = {
-        "type": "error",
-        "error": problem.body(telemetry.correlation_id()),
-        "fatal": True,
-        "done": True,
-    }
+    error = problem.body(telemetry.correlation_id())
+    frame = orjson.dumps({"type": "error", "error": error, "fatal": True, "done": True})
     try:
-        await send({"type": "websocket.send", "text": orjson.dumps(frame).decode()})
+        await send({"type": "websocket.send", "text": frame.decode()})
         await send({"type": "websocket.close", "code": _INTERNAL_ERROR, "reason": problem.code.value})
     except OSError:
         log.debug("client_gone")
+    except RuntimeError:
+        # The server knows the state better than a wrapper around each frame would, and it costs nothing.
+        with suppress(RuntimeError, OSError):
+            await problem_response(problem)(scope, receive, send)

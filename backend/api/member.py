@@ -36,7 +36,8 @@ class Member:
     speaks_v1: bool
 
     def order(self, frame: Chat) -> Order:
-        return frame.order(self.runs, self.viewer.user_id, self.agent_id, Transport.WS)
+        viewer = self.viewer
+        return frame.order(self.runs, viewer.user_id, self.agent_id, Transport.WS, token_id=viewer.token_id)
 
     async def check_token(self) -> None:
         """Raises `auth_expired` if the token is not valid any more."""

@@ -49,9 +49,9 @@ class Turn:
 
     async def take(self) -> None:
         """Returns after the terminal frame; raises the problem that refused the turn, or ended it."""
-        await self._member.check_token()
         with self._scope:
             if isinstance(self._frame, Resume):
+                await self._member.check_token()
                 await self._resume(self._frame)
             elif self._order is not None:
                 await self._chat(self._order)

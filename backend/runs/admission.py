@@ -1,6 +1,7 @@
 """Who may start a run, in the order that decides what a stranger can learn.
 
-    rate -> agent exists -> agent state -> action known -> governance -> request_id -> runs of the user -> row
+    rate -> agent exists -> token still valid -> agent state -> action known -> governance
+         -> request_id -> runs of the user -> row
 
 A refusal before the row leaves no execution. The rate comes before everything that reads or writes rows, so a
 flood of refusals cannot flood the audit log.
@@ -69,7 +70,7 @@ class Admission:
     async def check_agent(self, agent_id: str, user_id: str, action: str) -> rows.RunnableAgent:
         """The agent, if it exists, is active and may do that; the problem otherwise."""
         async with self._database.read() as connection:
-            agent = await _find(connection, agent_id, user_id, None)
+            agent = _usable(await rows.find_agent(connection, agent_id) if is_id(agent_id, "agt") else None)
         decision = _judge(agent, action)
         if not decision.allowed:
             await self._deny(decision, user_id, agent.id)
@@ -79,14 +80,15 @@ class Admission:
         self, order: Order, times: RunTimes, take_slot: Callable[[], bool]
     ) -> tuple[Admitted, bool]:
         async with self._database.read() as connection:
-            agent = await _find(connection, order.agent_id, order.user_id, order.session_key)
+            turn = await _find(connection, order)
+            agent = turn.agent
             decision = _judge(agent, order.action)
             earlier = None
             if decision.allowed and order.request_id is not None:
                 earlier = await rows.find_request(connection, order.user_id, order.request_id)
             said = []
-            if decision.allowed and agent.session_id is not None and agent.message_count:
-                said = await rows.history(connection, agent.session_id, HISTORY)
+            if decision.allowed and turn.session_id is not None and turn.message_count:
+                said = await rows.history(connection, turn.session_id, HISTORY)
         if not decision.allowed:
             await self._deny(decision, order.user_id, agent.id)
         if earlier is not None and not earlier.replaceable:
@@ -95,12 +97,12 @@ class Admission:
             raise Problem(  # L2
                 ErrorCode.CONCURRENCY_LIMIT, f"{self._runs.limit} runs of one user at once"
             )
-        admitted = _admitted(order, agent, said)
+        admitted = _admitted(order, turn, said)
         holds_slot = take_slot()
         if holds_slot:
             times.started_ns = time.monotonic_ns()
         try:
-            await self._insert(admitted, times, decision, earlier)
+            await self._insert(admitted, times, decision, earlier, new_session=turn.session_id is None)
         except BaseException:
             self._runs.give_back(order.user_id)
             times.started_ns = None
@@ -108,13 +110,19 @@ class Admission:
         return admitted, holds_slot
 
     async def _insert(
-        self, admitted: Admitted, times: RunTimes, decision: Decision, earlier: rows.Earlier | None
+        self,
+        admitted: Admitted,
+        times: RunTimes,
+        decision: Decision,
+        earlier: rows.Earlier | None,
+        *,
+        new_session: bool,
     ) -> None:
         order, agent = admitted.order, admitted.agent
         now = times.queued_at
         started_at = times.moment(times.started_ns)
         async with self._database.write() as connection:
-            if agent.session_id is None:
+            if new_session:
                 await rows.add_session(
                     connection, admitted.session_id, order.user_id, agent.id, admitted.session_key, now
                 )
@@ -166,12 +174,21 @@ class Admission:
         )
 
 
-async def _find(
-    connection: AsyncConnection, agent_id: str, user_id: str, session_key: str | None
-) -> rows.RunnableAgent:
-    agent = None
-    if is_id(agent_id, "agt"):
-        agent = await rows.find_agent(connection, agent_id, user_id, session_key)
+async def _find(connection: AsyncConnection, order: Order) -> rows.TurnFacts:
+    turn = None
+    if is_id(order.agent_id, "agt"):
+        turn = await rows.find_turn(
+            connection, order.agent_id, order.user_id, order.session_key, order.token_id
+        )
+    if turn is None:
+        raise Problem(ErrorCode.NOT_FOUND)  # H6
+    if not turn.token_is_valid:
+        raise Problem(ErrorCode.AUTH_EXPIRED)  # A5
+    _usable(turn.agent)
+    return turn
+
+
+def _usable(agent: rows.RunnableAgent | None) -> rows.RunnableAgent:
     if agent is None or agent.state is AgentState.ARCHIVED:
         raise Problem(ErrorCode.NOT_FOUND)  # H6
     if agent.state is AgentState.PAUSED:
@@ -206,10 +223,12 @@ async def _write_down(connection: AsyncConnection, decision: Decision, user_id: 
     )
 
 
-def _admitted(order: Order, agent: rows.RunnableAgent, said: list[tuple[str, str]]) -> Admitted:
+def _admitted(order: Order, turn: rows.TurnFacts, said: list[tuple[str, str]]) -> Admitted:
     messages = [Said("assistant" if author == "assistant" else "user", text) for author, text in said]
-    if agent.system_prompt:
-        messages.insert(0, Said("system", agent.system_prompt))
+    if turn.agent.system_prompt:
+        messages.insert(0, Said("system", turn.agent.system_prompt))
     messages.append(Said("user", order.message))
-    session_id = agent.session_id or new_id("ses")
-    return Admitted(order, agent, new_id("exe"), session_id, order.session_key or session_id, tuple(messages))
+    session_id = turn.session_id or new_id("ses")
+    return Admitted(
+        order, turn.agent, new_id("exe"), session_id, order.session_key or session_id, tuple(messages)
+    )

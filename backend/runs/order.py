@@ -27,6 +27,7 @@ class Order:
     action: str
     transport: Transport
     correlation_id: str
+    token_id: str | None = None  # where the token must be looked at again, because it was long ago
     session_key: str | None = None
     request_id: str | None = None
     on_disconnect: OnDisconnect = "cancel"

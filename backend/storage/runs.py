@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backend.domain.governance import Maturity
@@ -37,7 +37,7 @@ OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class RunnableAgent:
-    """What a turn needs of its agent, and of the session it names, if there is one."""
+    """What a run needs of its agent."""
 
     id: str
     state: AgentState
@@ -45,8 +45,16 @@ class RunnableAgent:
     model: str
     system_prompt: str
     configuration: Mapping[str, Any]
-    session_id: str | None = None
-    message_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFacts:
+    """What a turn begins with: its agent, the session it names if it exists, whether its token holds."""
+
+    agent: RunnableAgent
+    session_id: str | None
+    message_count: int
+    token_is_valid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +118,25 @@ _AGENT_COLUMNS = (
     AgentRegistry.system_prompt,
     AgentRegistry.configuration,
 )
-_AGENT = select(*_AGENT_COLUMNS).where(AgentRegistry.id == bindparam("agent_id"))
-_AGENT_AND_SESSION = (
-    select(*_AGENT_COLUMNS, ChatSession.id.label("session_id"), ChatSession.message_count)
+_AGENT = select(*_AGENT_COLUMNS).where(AgentRegistry.id == bindparam("agent"))
+_TURN = (
+    select(
+        *_AGENT_COLUMNS,
+        ChatSession.id.label("session_id"),
+        ChatSession.message_count,
+        ApiToken.id.label("token_id"),
+        ApiToken.revoked_at,
+        ApiToken.expires_at,
+    )
     .join(
         ChatSession,
         (ChatSession.agent_id == AgentRegistry.id)
-        & (ChatSession.user_id == bindparam("user_id"))
+        & (ChatSession.user_id == bindparam("user"))
         & (ChatSession.external_key == bindparam("key")),
         isouter=True,
     )
-    .where(AgentRegistry.id == bindparam("agent_id"))
+    .join(ApiToken, ApiToken.id == bindparam("token"), isouter=True)
+    .where(AgentRegistry.id == bindparam("agent"))
 )
 _HISTORY = (
     select(ChatMessage.author, ChatMessage.content)
@@ -173,28 +189,31 @@ _STANDING = (
 _STATUS = select(AgentExecution.status).where(AgentExecution.id == bindparam("of"))
 
 
-async def find_agent(
-    connection: AsyncConnection, agent_id: str, user_id: str | None = None, session_key: str | None = None
-) -> RunnableAgent | None:
-    """The agent, with the user's session of that key if both are given and it exists."""
-    if user_id is None or session_key is None:
-        row = (await connection.execute(_AGENT, {"agent_id": agent_id})).one_or_none()
-    else:
-        named = {"agent_id": agent_id, "user_id": user_id, "key": session_key}
-        row = (await connection.execute(_AGENT_AND_SESSION, named)).one_or_none()
+async def find_agent(connection: AsyncConnection, agent_id: str) -> RunnableAgent | None:
+    row = (await connection.execute(_AGENT, {"agent": agent_id})).one_or_none()
+    return None if row is None else _agent(row)
+
+
+async def find_turn(
+    connection: AsyncConnection, agent_id: str, user_id: str, session_key: str | None, token_id: str | None
+) -> TurnFacts | None:
+    """What a turn needs to know, in one read; None if there is no such agent."""
+    wanted = {"agent": agent_id, "user": user_id, "key": session_key, "token": token_id}
+    row = (await connection.execute(_TURN, wanted)).one_or_none()
     if row is None:
         return None
-    identity, state, maturity, model, prompt, configuration, *session = row
-    return RunnableAgent(
-        identity,
-        AgentState(state),
-        Maturity(maturity),
-        model,
-        prompt,
-        configuration,
-        session[0] if session else None,
-        (session[1] or 0) if session else 0,
-    )
+    known = token_id is None or row.token_id is not None
+    valid = known and _is_valid(row.revoked_at, row.expires_at)
+    return TurnFacts(_agent(row), row.session_id, row.message_count or 0, valid)
+
+
+def _agent(row: Row[Any]) -> RunnableAgent:
+    identity, state, maturity, model, prompt, configuration = row[: len(_AGENT_COLUMNS)]
+    return RunnableAgent(identity, AgentState(state), Maturity(maturity), model, prompt, configuration)
+
+
+def _is_valid(revoked_at: datetime | None, expires_at: datetime | None) -> bool:
+    return revoked_at is None and (expires_at is None or expires_at > utc_now())
 
 
 async def standing(connection: AsyncConnection, token_id: str, agent_id: str) -> Standing:
@@ -202,8 +221,7 @@ async def standing(connection: AsyncConnection, token_id: str, agent_id: str) ->
     if row is None:
         return Standing(token_is_valid=False, agent_is_gone=True)
     revoked_at, expires_at, state = row
-    valid = revoked_at is None and (expires_at is None or expires_at > utc_now())
-    return Standing(valid, state == AgentState.ARCHIVED)
+    return Standing(_is_valid(revoked_at, expires_at), state == AgentState.ARCHIVED)
 
 
 async def history(connection: AsyncConnection, session_id: str, last: int) -> list[tuple[str, str]]:
