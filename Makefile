@@ -7,13 +7,17 @@ STAMP  := $(VENV)/.lock-$(shell cksum < requirements.lock | tr ' ' '-')
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: load test check lint types contracts format setup lock clean
+.PHONY: load test holds check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m integration $(ARGS)
+
+# Kill loops, repetitions and long waits; not part of the checks.
+holds: $(STAMP)
+	$(BIN)/pytest -m holds $(ARGS)
 
 check: lint types contracts test
 

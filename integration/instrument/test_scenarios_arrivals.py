@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import fmean
 
 import pytest
@@ -59,4 +60,4 @@ def test_poisson_distances_have_the_mean() -> None:
     """10,000 distances of one seed lie within 3 % (three standard errors) of the mean."""
     seen = starts(Schedule("poisson", MEAN_S, 7, 1, 0), 10_001)
 
-    assert fmean(b - a for a, b in zip(seen, seen[1:], strict=False)) == pytest.approx(MEAN_NS, rel=0.03)
+    assert fmean(b - a for a, b in pairwise(seen)) == pytest.approx(MEAN_NS, rel=0.03)
