@@ -11,6 +11,7 @@ the condition is false (coverage.py shows the same line).
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from collections.abc import Callable
@@ -27,9 +28,15 @@ class FrameTracer:
         self._wanted = wanted
         self._lines: dict[str, set[int]] = {}
         self._local: dict[str, Trace | None] = {}
+        self._on_call: Trace | None = None
 
     def start(self) -> None:
         local, decide = self._local, self._decide
+        # A tracer that ran before has left itself in these frames, and would take over again from there.
+        frame = inspect.currentframe()
+        while frame is not None:
+            frame.f_trace = None
+            frame = frame.f_back
 
         def on_call(frame: FrameType, event: str, argument: Any) -> Trace | None:
             name = frame.f_code.co_filename
@@ -38,12 +45,16 @@ class FrameTracer:
             except KeyError:
                 return decide(name)
 
+        self._on_call = on_call
         threading.settrace(on_call)
         sys.settrace(on_call)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
+        """False when somebody else has replaced this tracer meanwhile: lines are missing then."""
+        kept = sys.gettrace() is self._on_call
         sys.settrace(None)
         threading.settrace(None)
+        return kept
 
     def lines(self) -> dict[str, set[int]]:
         """By file, since the start; may be called while it runs."""

@@ -98,7 +98,7 @@ def serve_with_uvicorn(app: App) -> None:
                 host, port = sockets[0].getsockname()[:2]
                 print(json.dumps({"listening": f"http://{host}:{port}"}), flush=True)  # noqa: T201
 
-    config = uvicorn.Config(app, ws="websockets-sansio", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, ws="websockets-sansio", timeout_graceful_shutdown=2)
     Server(config).run(sockets=[socket.create_server(("127.0.0.1", 0))])
 
 

@@ -134,6 +134,7 @@ def load_part(path: Path) -> Part:
     try:
         data.read()
     except CoverageException:
+        data.close(force=True)
         return Part(path, facts, None)
     return Part(path, facts, data)
 
@@ -205,6 +206,8 @@ def faults(part: Part, parsers: dict[str, Lines | None]) -> list[tuple[str, str]
             found.append(("H3", f"{name} has lines recorded that are no statement: {phantoms[:5]}"))
         if name == facts["canary"] and known is not None and (lost := known.lost(recorded)):
             found.append(("H4", f"the canary's lines {lost} ran and were not recorded"))
+    if facts["replaced"]:
+        found.append(("H4", "another tracer (a debugger?) took over while it was measured"))
     if facts["canary"] not in part.data.measured_files():
         found.append(("H4", "the canary was not recorded"))
     # The probe of the start-up is the first request of all; a killed target may not have noted it.
@@ -256,6 +259,7 @@ def joined_report(parts: Sequence[Part]) -> dict[str, Any]:
     except CoverageException as error:
         raise InvalidRun(f"the coverage data cannot be reported: {error}") from error
     finally:
+        union.get_data().close(force=True)  # an in-memory database stays open otherwise
         with suppress(FileNotFoundError):
             report_file.unlink()
     # The reporter's names are relative to the working directory of this process, which says nothing.

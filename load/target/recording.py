@@ -43,7 +43,9 @@ class Engine(Protocol):
 
     def start(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> bool:
+        """False when it was replaced by another tracer while it ran."""
+        ...
 
     def save(self) -> None: ...
 
@@ -77,6 +79,7 @@ class Recorder:
             "source": source,
             "sources": {},
             "changed": [],
+            "replaced": False,
             "asked": probed,
             "canary": relative(HERE / "canary.py", self.app_dir),
             "final": False,
@@ -99,7 +102,7 @@ class Recorder:
         self._facts["final"] = True
         if self._engine is not None:
             self._saver.join()
-            self._engine.stop()
+            self._facts["replaced"] = not self._engine.stop()
             self._engine.save()
             now = hashes(self.source, self.app_dir)
             was = self._facts["sources"]
@@ -195,8 +198,9 @@ class CoverageEngine:
                 f" {platform.python_version()}; use --coverage off"
             )
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self._coverage.stop()
+        return True  # coverage.py warns by itself
 
     def save(self) -> None:
         self._coverage.save()
@@ -220,8 +224,9 @@ class FrameEngine:
     def start(self) -> None:
         self._tracer.start()
 
-    def stop(self) -> None:
-        self._tracer.stop()
+    def stop(self) -> bool:
+        kept: bool = self._tracer.stop()
+        return kept
 
     def save(self) -> None:
         self._data.add_lines({self._names[file]: lines for file, lines in self._tracer.lines().items()})

@@ -1,0 +1,1 @@
+"""A small ASGI application that the tests of the launcher start."""
