@@ -31,6 +31,8 @@ from load.report.provenance import Provenance, gather
 from load.report.recorder import write_recording
 from load.report.store import StreamRows, create_folder
 from load.scenarios.base import Session
+from load.scenarios.ending import Ending
+from load.scenarios.failures import ROWS, Failures
 from load.scenarios.ledger import Ledger
 from load.scenarios.profile import TARGET_ENV
 from load.target.config import ROOT
@@ -38,6 +40,9 @@ from load.target.launch import Target
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.verdict.behaviour import missing, undeclared
 from load.verdict.judge import Finding, Verdict, judge
+
+OF_FAILURES: Final = frozenset((*ROWS, *Failures.BESIDE, *Ending.DECLARED))
+"""Scenarios that come with failures; headline figures leave them out."""
 
 LATE_BUDGET_NS: Final = 5_000_000
 """A quarter of the profile's gap: below it chunks that shared a read count as sent together."""
@@ -160,6 +165,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         conversations=run.conversations,
         coverage=coverage,
         coverage_absent=absent,
+        undisturbed=tuple(name for name in run.ledger.outcomes.scenarios if name not in OF_FAILURES),
         recordings=recordings,
         rows_dropped=run.rows.dropped,
     )

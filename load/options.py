@@ -23,12 +23,16 @@ COVERAGE: Final = ("auto", "branch", "off")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the default profile gives where the user says nothing."""
+    """What the default profile gives where the user says nothing.
+
+    host_think_s: a server that others use, with limits that we did not set, is asked less often.
+    """
 
     users: int
     spawn_rate: float
     run_time: str
     think_s: float
+    host_think_s: float
     mix: str
 
 
@@ -93,9 +97,7 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     add("--prompts", default="", metavar="FILE", help="your own messages: JSONL, or ShareGPT-style JSON")
     add("--seed", default="", metavar="N", help="the same prompts, order and arrivals again")
     add("--arrivals", default="poisson", choices=ARRIVALS, help="the schedule of each user")
-    add(
-        "--think-s", default=str(defaults.think_s), metavar="S", help="mean time between two starts of a user"
-    )
+    add("--think-s", default="", metavar="S", help="mean time between two starts of a user")
     add("--reports", default="reports", metavar="DIR", help="where each run leaves its folder")
     add(
         "--no-trace-headers",
@@ -105,7 +107,7 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     )
 
 
-def read_options(parsed: argparse.Namespace, host: str | None) -> Options:
+def read_options(parsed: argparse.Namespace, host: str | None, defaults: Defaults) -> Options:
     """`parsed` checked and frozen.
 
     Raises UsageError with one line that names the option, what was given and what is possible.
@@ -138,7 +140,9 @@ def read_options(parsed: argparse.Namespace, host: str | None) -> Options:
         prompts=prompts,
         seed=_seed(parsed.seed),
         arrivals=_choice("--arrivals", parsed.arrivals, ARRIVALS),
-        think_s=_seconds("--think-s", parsed.think_s),
+        think_s=_seconds(
+            "--think-s", parsed.think_s or (defaults.host_think_s if host else defaults.think_s)
+        ),
         reports=Path(parsed.reports),
         trace_headers=not parsed.no_trace_headers,
     )
@@ -164,7 +168,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _seconds(option: str, text: str) -> float:
+def _seconds(option: str, text: str | float) -> float:
     try:
         value = float(text)
     except ValueError:

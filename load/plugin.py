@@ -140,7 +140,7 @@ class Plugin:
 
     def options(self) -> Options:
         """What was asked for, with the names that only the scenarios know checked."""
-        options = read_options(self.parsed, self.environment.host)
+        options = read_options(self.parsed, self.environment.host, DEFAULTS)
         kinds = {kind.scenario: kind for kind in self.kinds()}
         for name in options.scenarios:
             if name not in kinds and name not in ROWS:

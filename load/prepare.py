@@ -22,8 +22,8 @@ from load.scenarios.prompts import PromptSource, load_prompts
 from load.target.config import CoverageMode, bundled
 from load.target.launch import Target, launch
 
-SPARE_ACCOUNTS = 8
-"""Beyond two for each user: every kind of user that floods takes its account from the end."""
+ACCOUNTS_EACH = 3
+"""Its own, one to flood with, one to hold runs with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,9 @@ def failure_rows(options: Options, agents: Mapping[str, str]) -> tuple[str, ...]
 
 def _config(options: Options) -> Any:
     coverage: CoverageMode = options.coverage  # type: ignore[assignment]  # checked by read_options
-    accounts = 2 * options.users + SPARE_ACCOUNTS
-    return bundled(accounts, TARGET_ENV, app_dir=options.app_dir.resolve(), coverage=coverage)
+    return bundled(
+        ACCOUNTS_EACH * options.users, TARGET_ENV, app_dir=options.app_dir.resolve(), coverage=coverage
+    )
 
 
 def _accounts(target: Target, limits: Limits) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -10,7 +10,9 @@ import pytest
 from load.errors import UsageError
 from load.options import Defaults, Options, add_options, read_options
 
-DEFAULTS = Defaults(users=50, spawn_rate=25, run_time="30s", think_s=0.5, mix="chat_ws=70,chat_http=30")
+DEFAULTS = Defaults(
+    users=50, spawn_rate=25, run_time="30s", think_s=0.5, host_think_s=2.0, mix="chat_ws=70,chat_http=30"
+)
 
 
 def parse(*args: str, host: str | None = None) -> Options:
@@ -21,7 +23,7 @@ def parse(*args: str, host: str | None = None) -> Options:
     add_options(parser, DEFAULTS)
     parsed = parser.parse_args(args)
     parsed.run_time = float(str(parsed.run_time).rstrip("s")) if parsed.run_time else None  # as Locust does
-    return read_options(parsed, host)
+    return read_options(parsed, host, DEFAULTS)
 
 
 def test_nothing_said_gives_the_profile() -> None:
@@ -59,6 +61,12 @@ def test_a_running_server_gets_harmless_failures_alone() -> None:
     assert parse("--failures", "all", host="http://127.0.0.1:8000").failures == "all"
 
 
+def test_a_running_server_is_asked_less_often() -> None:
+    """Its limits are not ours; a figure of the user's own holds everywhere."""
+    assert parse(host="http://127.0.0.1:8000").think_s == 2.0
+    assert parse("--think-s", "0.1", host="http://127.0.0.1:8000").think_s == 0.1
+
+
 def test_scenarios_add_up() -> None:
     """--scenario may be repeated or hold a list; a name counts once."""
     assert parse("--scenario", "a", "--scenario", "b, a").scenarios == ("a", "b")
@@ -80,7 +88,7 @@ def test_scenarios_add_up() -> None:
         (["--mix", "a=-1"], None, "--mix a=-1: 'a=-1' must read NAME=WEIGHT, for example chat_ws=70"),
         (["--mix", "a=0"], None, "--mix a=0: at least one weight must be above 0"),
         (["--seed", "x"], None, "--seed x: must be a whole number, 0 or more"),
-        (["--think-s", "0"], None, "--think-s 0: must be a number of seconds above 0 and at most 3600"),
+        (["--think-s", "-1"], None, "--think-s -1: must be a number of seconds above 0 and at most 3600"),
         (["--think-s", "soon"], None, "--think-s soon: must be a number of seconds above 0 and at most 3600"),
     ],
 )

@@ -164,7 +164,7 @@ class Connection:
         self.headers = {"host": parts.netloc, "accept": "application/json", **headers}
         self.trace = trace
         self._prefix = parts.path.rstrip("/")
-        self._wire: Wire | None = None
+        self.wire: Wire | None = None
 
     def request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], limits: Limits
@@ -182,7 +182,7 @@ class Connection:
             except OSError:
                 return Closed(now_ns(), False, None, "network", "unreachable")
             handshake_ns = now_ns() - began
-        self._wire = None
+        self.wire = None
         correlation_id, traced = trace_headers() if self.trace else (None, {})
         sent_headers = {**self.headers, **traced, **headers}
         if body is not None:
@@ -200,7 +200,7 @@ class Connection:
 
     def _idle(self) -> Wire | None:
         """The open connection; a server may have closed it since the last request."""
-        wire = self._wire
+        wire = self.wire
         if wire is None:
             return None
         try:
@@ -209,7 +209,7 @@ class Connection:
             quiet = False
         if not quiet:
             wire.shut()
-            self._wire = None
+            self.wire = None
             return None
         return wire
 
@@ -217,15 +217,15 @@ class Connection:
         """Takes the connection of an exchange back, or ends it."""
         exchange.wire.unwatch()
         if exchange.reply.complete and exchange.reply.keep_alive:
-            self._wire = exchange.wire
+            self.wire = exchange.wire
         else:
             exchange.wire.shut()
 
     def close(self) -> None:
         """Ends it."""
-        if self._wire is not None:
-            self._wire.shut()
-            self._wire = None
+        if self.wire is not None:
+            self.wire.shut()
+            self.wire = None
 
 
 def encode(body: object) -> bytes | None:

@@ -57,7 +57,7 @@ class HttpDriver:
     ) -> None:
         self.limits = limits
         self.path = path
-        self._connection = Connection(base_url, headers, trace=trace)
+        self.connection = Connection(base_url, headers, trace=trace)
 
     def open(self) -> Refused | Closed | Expired | None:
         """Connects at the first request; nothing to do before."""
@@ -65,13 +65,13 @@ class HttpDriver:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._connection.close()
+        self.connection.close()
 
     def request(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Response:
         """One request and its whole answer. body: bytes go out as they are, all else as JSON."""
-        exchange = self._connection.request(method, path, encode(body), headers or {}, self.limits)
+        exchange = self.connection.request(method, path, encode(body), headers or {}, self.limits)
         if not isinstance(exchange, Exchange):
             return Response(0, {}, b"", exchange.at, None, exchange.at, "", _why(exchange))
         ended: Closed | Expired | None = None
@@ -95,7 +95,7 @@ class HttpDriver:
     def stream(self, turn: Turn, emit: Emit) -> None:
         """One message; its answer comes in one piece, so it has a total but no chunks."""
         body = encode(request(turn.prompt, turn.session_id, turn.extra))
-        exchange = self._connection.request("POST", self.path, body, {}, turn.limits)
+        exchange = self.connection.request("POST", self.path, body, {}, turn.limits)
         if not isinstance(exchange, Exchange):
             emit(exchange)
             return

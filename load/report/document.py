@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
@@ -54,7 +54,8 @@ class RunFacts:
     name: of the run folder. steady_s: length of the measuring window; None when it never began.
     late_budget_ns: lateness of ours below which chunks that shared a read count as sent together.
     conversations: how many there were to choose from. coverage: None with the reason in coverage_absent.
-    overhead: CPU covered over plain, None where it was not measured. recordings: id of a stream -> its file
+    overhead: CPU covered over plain, None where it was not measured. undisturbed: scenarios without a failure
+    of their own, which the headline figures come from; empty for all. recordings: id of a stream -> its file
     within the folder. rows_dropped: lines missing in streams.jsonl.gz.
     """
 
@@ -70,6 +71,7 @@ class RunFacts:
     coverage: CoverageSummary | None = None
     coverage_absent: str = ""
     overhead: float | None = None
+    undisturbed: tuple[str, ...] = ()
     recordings: Mapping[str, str] = field(default_factory=dict)
     rows_dropped: int = 0
 
@@ -92,7 +94,12 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         "profile": _profile(facts),
         "streams": _streams(run.total(), steady),
         "metrics": _metrics(
-            run, steady, accuracy, on_time=on_time, corrected=facts.options.arrivals != "closed"
+            run,
+            steady,
+            accuracy,
+            facts.undisturbed,
+            on_time=on_time,
+            corrected=facts.options.arrivals != "closed",
         ),
         "scenarios": {name: _scenario(outcome) for name, outcome in sorted(outcomes.scenarios.items())},
         "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
@@ -177,9 +184,17 @@ def _streams(all_of_it: Tally, steady: Tally) -> dict[str, object]:
 
 
 def _metrics(
-    run: Run, steady: Tally, accuracy: Accuracy, *, on_time: bool, corrected: bool
+    run: Run,
+    steady: Tally,
+    accuracy: Accuracy,
+    undisturbed: Sequence[str],
+    *,
+    on_time: bool,
+    corrected: bool,
 ) -> dict[str, object]:
-    """Figures of the steady part, over all and for each scenario that has streams."""
+    """Figures of the steady part: over all, over the undisturbed scenarios, and for each that has streams."""
+    names = [name for name in run.scenarios() if name in undisturbed] or run.scenarios()
+    quiet = sum((run.total(scenario=name, windows=(STEADY,)) for name in names), Tally())
     by_scenario = {}
     for name in run.scenarios():
         tally = run.total(scenario=name, windows=(STEADY,))
@@ -189,6 +204,8 @@ def _metrics(
         }
     return figures(steady, on_time=on_time, corrected=corrected) | {
         "accuracy": accuracy.text(steady),
+        "undisturbed": figures(quiet, on_time=on_time, corrected=corrected)
+        | {"accuracy": accuracy.text(quiet), "scenarios": names},
         "by_scenario": by_scenario,
     }
 

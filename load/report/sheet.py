@@ -75,7 +75,8 @@ def _lines(document: Document) -> tuple[str, ...]:
 
 
 def _tiles(document: Document) -> tuple[Tile, ...]:
-    streams, metrics, generator = document["streams"], document["metrics"], document["generator"]
+    streams, generator = document["streams"], document["generator"]
+    metrics = document["metrics"]["undisturbed"]
     declared = sum(scenario["as_expected"] for scenario in document["scenarios"].values())
     booked = sum(scenario["total"] for scenario in document["scenarios"].values())
     covered = document["coverage"].get("lines", {}).values()

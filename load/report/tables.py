@@ -46,15 +46,15 @@ def endings(document: Document) -> Table:
 
 
 def latency(document: Document) -> Table:
-    metrics = document["metrics"]
+    metrics = document["metrics"]["undisturbed"]
     rows = tuple(
         Row((figure.name.removesuffix("_ms"), figure.meaning, *cells(metrics[figure.name])))
         for figure in FIGURES
         if figure.name in metrics and (metrics[figure.name]["n"] or figure.name in HEADLINE)
     )
-    note = f"All scenarios, measuring window. {metrics['accuracy']}. {FEW}"
+    note = f"{', '.join(metrics['scenarios'])}; measuring window. {metrics['accuracy']}. {FEW}"
     columns = (Column("figure", number=False), Column("from → to", number=False, aside=True), *DISTRIBUTION)
-    return Table("Latency, all scenarios", note, columns, rows, brief=True)
+    return Table("Latency", note, columns, rows, brief=True)
 
 
 def by_scenario(document: Document, figure: str) -> Table:

@@ -45,8 +45,8 @@ from load.scenarios.prompts import PromptSource
 class Session:
     """What all users of one run share.
 
-    tokens: user n takes entry n, and a second account from the end. agents: the profile's name -> id.
-    failures: the rows that Failures users walk. numbers: gives each user its own.
+    tokens: user n takes entry n; those beyond the users are for rows that need a second account. agents: the
+    profile's name -> id. failures: the rows that Failures users walk. numbers: gives each user its own.
     """
 
     options: Options
@@ -107,17 +107,17 @@ class AgentUser(User):
 
     # -- connections: one of each kind and agent, opened at the first stream
 
-    def websocket(self, agent: str, *, place: int = 0) -> WebSocketDriver:
+    def websocket(self, agent: str, *, place: int = 0, token: str | None = None) -> WebSocketDriver:
         """The user's WebSocket to an agent, by profile name or id. place: for several at once."""
         url = urlsplit(self.session.target_url)
         scheme = "wss" if url.scheme == "https" else "ws"
         path = f"{url.path.rstrip('/')}/api/agents/{self.session.agents.get(agent, agent)}/stream"
         address = url._replace(scheme=scheme, path=path).geturl()
-        key = f"ws {agent} {place}"
+        key = f"ws {agent} {place} {token or ''}"
         driver = self._drivers.get(key)
         if not isinstance(driver, WebSocketDriver):
             driver = self._drivers[key] = WebSocketDriver(
-                address, self.headers(), self.session.limits, trace=self.session.options.trace_headers
+                address, self.headers(token), self.session.limits, trace=self.session.options.trace_headers
             )
         return driver
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import gevent
 from locust import task
@@ -27,6 +27,8 @@ from load.scenarios.profile import (
 
 UNKNOWN_AGENT: Final = "agt_00000000000000000000000000000000"
 HOLD_TIMEOUT_S: Final = 3.0
+HOST_PAUSE_S: Final = 2.5
+"""A row sends two messages at the most; a rate of one a second is common."""
 
 
 class Failures(AgentUser):
@@ -34,18 +36,23 @@ class Failures(AgentUser):
 
     scenario = "failures"
     weight = 10
+    BESIDE: ClassVar = ("holder", "after_error")
+    """Streams that rows need beside their own."""
 
     def on_start(self) -> None:
         rows = [ROWS[name] for name in self.session.failures]
         self.random.shuffle(rows)
         self._rows = sorted(rows, key=lambda row: -(row.expect.limit_s or 0))
         self._next = self.number % len(self._rows)
-        # Flooding empties an account's rate; it must not be the one the other rows speak with.
-        self.flood_token = self.session.tokens[-1 - self.number % len(self.session.tokens)]
+        # Flooding empties an account's rate, and a lost client's run ends a little later than its row: rows
+        # that count messages or runs speak with accounts of their own.
+        tokens, users = self.session.tokens, self.session.options.users
+        self.flood_token = tokens[(self.number + users) % len(tokens)]
+        self.hold_token = tokens[(self.number + 2 * users) % len(tokens)]
 
     def wait_time(self) -> float:
-        """Rows follow each other closely: what is measured here is the answer, not a load."""
-        return self.random.uniform(0.02, 0.1)
+        """Rows follow each other closely, except on a server whose limits are not ours."""
+        return self.random.uniform(0.02, 0.1) if self.session.options.host is None else HOST_PAUSE_S
 
     def due_ns(self) -> int:
         """Now: a row has no schedule."""
@@ -61,11 +68,13 @@ class Failures(AgentUser):
     def hold(self, place: int, watch: Callable[[Event], None]) -> None:
         """Keeps one run going for a while, on a connection of its own."""
         turn = self.turn("Take your time.", cancel_after=3)
-        self.stream(self.websocket("endless", place=place), turn, CANCELLED, "holder", watch)
+        driver = self.websocket("endless", place=place, token=self.hold_token)
+        self.stream(driver, turn, CANCELLED, "holder", watch)
 
     _rows: list[Row]
     _next: int
     flood_token: str
+    hold_token: str
 
 
 Act: TypeAlias = Callable[[Failures, str, Expect], None]
@@ -182,7 +191,7 @@ def concurrency_limit(user: Failures, name: str, expect: Expect) -> None:
     with gevent.Timeout(HOLD_TIMEOUT_S, False):
         while len(running) < MAX_RUNS_PER_USER:
             gevent.sleep(0.01)
-    user.stream(user.websocket("intern"), user.turn("One more."), expect, name)
+    user.stream(user.websocket("intern", token=user.hold_token), user.turn("One more."), expect, name)
     gevent.joinall(holders)
 
 

@@ -14,6 +14,7 @@ DEFAULTS: Final = Defaults(
     spawn_rate=25,
     run_time="30s",
     think_s=0.55,
+    host_think_s=2.0,
     mix="chat_ws=50,chat_sse=20,chat_http=20,failures=10",
 )
 

@@ -23,7 +23,7 @@ def undeclared(outcomes: Outcomes, reproduce: str) -> list[Finding]:
 
 
 def _undeclared(name: str, outcome: Outcome, kind: Unexpected, reproduce: str) -> Finding:
-    streams = "stream" if kind.count == 1 else "streams"
+    streams = "stream" if outcome.total == 1 else "streams"
     return Finding(
         kind=ExitCode.BEHAVIOUR,
         scenario=name,
