@@ -12,7 +12,6 @@ run that still goes on is released: its `on_disconnect` decides what becomes of 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -27,7 +26,7 @@ from backend.api.socket import Gone, Socket
 from backend.api.strikes import Strikes
 from backend.api.turn import Turn
 from backend.errors import ErrorCode, Problem
-from backend.runs.clocks import full, ran_out
+from backend.runs.clocks import ran_out, wind
 from backend.runs.order import Stop
 from backend.runs.subscriber import SlowConsumer
 
@@ -117,11 +116,8 @@ class Connection:
 
     def _wind_idle_clock(self) -> None:
         """It runs while nothing is going on; a run has clocks of its own."""
-        if self._turn is not None:
-            self._idle_clock.deadline = math.inf
-        else:
-            gone_s = (time.monotonic_ns() - self._idle_since_ns) / 1e9
-            self._idle_clock.deadline = anyio.current_time() + full(self._idle_limit_s - gone_s)
+        gone_s = (time.monotonic_ns() - self._idle_since_ns) / 1e9
+        wind(self._idle_clock, None if self._turn is not None else self._idle_limit_s - gone_s)
 
     async def _handle(self, frame: ClientFrame) -> None:
         match frame:

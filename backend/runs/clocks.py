@@ -95,6 +95,18 @@ def full(limit_s: float) -> float:
     return limit_s + min(max(behind_s, 0.0), _MOST_BEHIND_S)
 
 
+def wind(clock: anyio.CancelScope, limit_s: float | None) -> bool:
+    """Moves the deadline of a `fail_after` block (None: it does not run); false if it has struck already.
+
+    Then the cancellation is on its way while the work goes on for one more step, and with a deadline that lies
+    in the future again anyio would swallow it without raising TimeoutError.
+    """
+    if clock.cancel_called:
+        return False
+    clock.deadline = math.inf if limit_s is None else anyio.current_time() + full(limit_s)
+    return True
+
+
 def ran_out(code: ErrorCode, limit_s: float, since_ns: int) -> Problem:
     """The problem of a clock, with its limit and what had really passed: its lateness shows on the wire."""
     elapsed_ms = math.ceil((time.monotonic_ns() - since_ns) / 1e6)

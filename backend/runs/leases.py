@@ -44,6 +44,8 @@ class Leases:
                 await self._sweep()
             except StorageUnavailable:  # D5
                 log.warning("sweep_failed")
+            except Exception:
+                log.exception("sweep_broke")  # the next one may succeed; the runs must not suffer
 
     async def _sweep(self) -> None:
         await self._settlement.settle_rest()

@@ -9,11 +9,11 @@ Invariant: what was sent is a prefix of the log from the first cursor on, withou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 
 import anyio
 
+from backend.runs.clocks import wind
 from backend.runs.framelog import FrameLog
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -41,9 +41,9 @@ class Subscriber:
                 while not (log.closed and self.cursor == log.last_seq):
                     await log.wait_beyond(self.cursor)
                     for frame in log.after(self.cursor):
-                        clock.deadline = anyio.current_time() + self._send_timeout_s
+                        wind(clock, self._send_timeout_s)
                         await self._send(frame)
                         self.cursor += 1
-                    clock.deadline = math.inf
+                    wind(clock, None)
         except TimeoutError as late:  # C11
             raise SlowConsumer from late

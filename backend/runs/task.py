@@ -9,7 +9,8 @@
 Invariants
     The way goes downwards only, and each run reaches `ended`: no exception leaves `run()`.
     `stop()` is heard in queued and running, and the first reason counts; from settling on it is too late.
-    The row is committed before the terminal frame enters the log; if it cannot be, the frame says so.
+    The row is committed before the terminal frame enters the log; if it cannot be, the frame says so
+    (`storage_unavailable`; after an exception nobody expected `internal`, and a sweep closes the row).
     The terminal frame is the last, has the highest seq, and agrees with the row.
     Joined deltas = the text of the terminal frame = the stored text.
     Slots and the user's count are given back once, after the terminal frame.
@@ -26,7 +27,7 @@ import anyio
 from backend import telemetry
 from backend.errors import ErrorCode, Problem
 from backend.providers.base import Ask, Piece, Provider
-from backend.runs.clocks import RunLimits, RunTimes, full, ran_out
+from backend.runs.clocks import RunLimits, RunTimes, full, ran_out, wind
 from backend.runs.control import Control
 from backend.runs.order import Outcome, Stop
 from backend.runs.record import Admitted, RunRecord
@@ -86,16 +87,27 @@ class RunTask:
     async def run(self) -> None:
         with telemetry.bind(execution_id=self.execution_id, user_id=self.order.user_id):
             try:
-                outcome = await self._produce()
-                self.record.times.completed_ns = time.monotonic_ns()
-                self.outcome = await self._settle(outcome)
-                self.record.end(self.outcome)
-                self.record.count(self.outcome)
+                await self._run()
+            except Exception:
+                # An exception that left would end the group, and every run of the process with it.
+                log.exception("run_broke")
+                self._end(Outcome.failed(Problem(ErrorCode.INTERNAL), self.record.estimated_usage()))  # S6
             finally:
                 if self._holds_slot:
                     self._slots.give_back()
                 self._on_end(self)
                 self.ended.set()
+
+    async def _run(self) -> None:
+        outcome = await self._produce()
+        self.record.times.completed_ns = time.monotonic_ns()
+        self._end(await self._settlement.commit(self.record, outcome))
+
+    def _end(self, outcome: Outcome) -> None:
+        if self.outcome is None:
+            self.outcome = outcome
+            self.record.end(outcome)
+            self.record.count(outcome)
 
     async def _produce(self) -> Outcome:
         """Generates the answer and decides how it ended; from its return on, nobody can stop the run."""
@@ -170,8 +182,8 @@ class RunTask:
                     if piece.finish is not None:
                         return piece
                     # One scope whose deadline moves: a scope for each piece would cost as much as the piece.
-                    last_ns = time.monotonic_ns()
-                    clock.deadline = anyio.current_time() + full(inter_chunk_s)
+                    if wind(clock, inter_chunk_s):
+                        last_ns = time.monotonic_ns()
                     piece = await _content(pieces)
         except TimeoutError as late:  # P7
             raise ran_out(ErrorCode.INTER_CHUNK_TIMEOUT, inter_chunk_s, last_ns) from late
@@ -182,14 +194,6 @@ class RunTask:
         if record.deltas == self._max_tokens or record.text_bytes + size_bytes > self._limits.answer_bytes:
             raise Problem(ErrorCode.RESPONSE_TOO_LARGE)  # P16
         record.say(text, size_bytes)
-
-    async def _settle(self, outcome: Outcome) -> Outcome:
-        try:
-            return await self._settlement.commit(self.record, outcome)
-        except Exception:
-            # The row stays open and a sweep closes it when its lease is over.
-            log.exception("run_not_stored")
-            return Outcome.failed(Problem(ErrorCode.INTERNAL), outcome.usage)  # S6
 
 
 async def _content(pieces: AsyncGenerator[Piece, None]) -> Piece:
