@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import select
+import threading
 from typing import Any, Final
 
 import pytest
@@ -190,18 +192,32 @@ def test_requests_share_a_connection() -> None:
 @pytest.mark.parametrize("then", ["fin", "reset"])
 def test_a_connection_that_was_closed_meanwhile_is_replaced(then: str) -> None:
     """No request is lost with it."""
+    answered = threading.Event()
 
     def first(peer: Peer) -> None:
         peer.request()
-        peer.send(reply(head="connection: close\r\n") if then == "fin" else reply())
+        peer.send(reply())
+        assert answered.wait(5)
         getattr(peer, then)()
 
     with ScriptServer(first, plays(reply())) as server:
         user = driver(server)
         ends = [end(follow(user))]
-        if then == "reset":
-            server.peers[0].closed.wait(5)
+        answered.set()
+        assert user.connection.wire is not None
+        assert select.select([user.connection.wire.sock], [], [], 5)[0]
         ends.append(end(follow(user)))
+        user.close()
+
+    assert ends == [CLEAN, CLEAN]
+
+
+def test_a_connection_that_will_be_closed_is_not_used_again() -> None:
+    """The server said so."""
+    closing = plays(reply(head="connection: close\r\n"))
+    with ScriptServer(closing, plays(reply())) as server:
+        user = driver(server)
+        ends = [end(follow(user)), end(follow(user))]
         user.close()
 
     assert ends == [CLEAN, CLEAN]
@@ -219,6 +235,13 @@ def test_a_response() -> None:
     )
     assert response.headers_ns is not None
     assert response.sent_ns <= response.headers_ns <= response.done_ns
+
+
+def test_headers_of_an_interim_answer_are_forgotten() -> None:
+    """They are not those of the answer."""
+    response = call(plays(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + reply()))
+
+    assert dict(response.headers) == {"content-length": str(len(BODY))}
 
 
 def test_a_response_has_the_code_of_its_problem() -> None:

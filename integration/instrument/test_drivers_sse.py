@@ -345,6 +345,14 @@ def test_a_stream_that_cannot_be_taken_up_again_is_cut_off() -> None:
     assert end(timeline) == ("CUT_OFF", "refused", {})
 
 
+def test_clocks_go_on_when_a_stream_is_taken_up_again() -> None:
+    """The gap holds the reconnection."""
+    cut = plays(HEAD, *chunked(*BEGUN), then="reset")
+    timeline = ask(cut, plays(HEAD), resume=1, limits=limits(gap_ns=150))
+
+    assert end(timeline) == ("TIMED_OUT", "gap", {})
+
+
 def test_a_server_that_is_gone_cannot_be_asked_again() -> None:
     """Nothing listens any more."""
     assert end(ask(plays(HEAD, *chunked(*BEGUN), then="reset"), resume=1)) == ("CUT_OFF", "reset", {})

@@ -326,6 +326,20 @@ def test_a_limit_expires(script: Script, clock: str, changes: dict[str, int]) ->
     )
 
 
+def test_each_chunk_starts_the_gap_anew() -> None:
+    """Slower than the limit as a whole, but never between two chunks."""
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        peer.message()
+        for part in frames(*ABC):
+            peer.pause(300)
+            peer.send(part)
+        peer.gone()
+
+    assert end(ask(script, limits=limits(gap_ns=800))) == CLEAN
+
+
 # -- what a client does on purpose
 
 
@@ -426,6 +440,13 @@ def test_a_stream_is_dropped_and_taken_up_again() -> None:
 
     assert (end(timeline), timeline.chunks, timeline.beats) == (CLEAN, 3, 1)
     assert [way for _, way, _ in frames_seen].count("sent") == 2
+
+
+def test_clocks_go_on_when_a_stream_is_taken_up_again() -> None:
+    """The gap holds the reconnection."""
+    timeline = ask(plays(*BEGUN, after=Peer.reset), plays(), resume=1, limits=limits(gap_ns=150))
+
+    assert end(timeline) == ("TIMED_OUT", "gap", {})
 
 
 def test_a_stream_that_cannot_be_taken_up_again_is_cut_off() -> None:
@@ -681,7 +702,7 @@ def test_a_server_that_goes_away_is_left() -> None:
 
 
 def test_an_interrupted_turn_leaves_nobody_to_blame() -> None:
-    """A user that is stopped in the middle: what comes then belongs to no stream."""
+    """A user that is stopped in the middle: what comes then belongs to no stream, least to the one before."""
 
     class Stopped(Exception):
         """What ends a user."""
@@ -693,6 +714,8 @@ def test_an_interrupted_turn_leaves_nobody_to_blame() -> None:
     def script(peer: Peer) -> None:
         peer.shake()
         peer.message()
+        peer.send(*frames(*answer("ab", "exe_0")))
+        peer.message()
         peer.send(*BEGUN)
         peer.frame()
         peer.send(*frames(delta(4, "c")), close(1000))
@@ -700,9 +723,12 @@ def test_an_interrupted_turn_leaves_nobody_to_blame() -> None:
 
     with ScriptServer(script) as server:
         user = driver(server)
+        before = follow(user)
         with pytest.raises(Stopped):
             user.stream(turn(), stop)
         user.close()
+
+    assert end(before) == CLEAN
 
 
 def test_a_defect_of_ours_is_not_booked() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from integration.instrument.streams import ACCEPTED, CUT, EXPIRED, REFUSED, SENT, answered, delta, timeline
 from load.errors import InstrumentError
-from load.metrics.events import Beat, Cancelled, Event, Finished, Stray
+from load.metrics.events import Beat, Cancelled, Event, Finished, Refused, Stray
 from load.metrics.histogram import Histogram
 from load.metrics.stream import Stream
 from load.metrics.tally import Tally
@@ -19,6 +19,7 @@ from load.metrics.tally import Tally
 LATE = timeline([SENT, ACCEPTED, delta(2_000, 3), Stray(2_100, "e0"), Finished(2_200, "x", 4)])
 STALLED = answered(2_000, 2_100, 3_200, 5_000)
 CANCELLED = timeline([SENT, ACCEPTED, Beat(2_000, "cancel"), Cancelled(2_300, "client", 2)])
+TURNED_AWAY = timeline([SENT, Refused(2_000, 429, "rate_limited")])
 SHARED: list[Event] = [delta(2_000, None, mates=2)] * 2
 SHARED += [delta(2_600, None, mates=3)] * 3
 GROUPED = timeline([SENT, ACCEPTED, *SHARED, delta(2_700, None), Finished(2_800)])
@@ -56,7 +57,7 @@ def values(histogram: Histogram) -> tuple[int, int | None, int | None]:
         (STEADY, "slope_milli", (1, 1_000, 1_000)),
         (CANCELLED, "cancel", (1, 300, 300)),
         (EXPIRED, "expiry_late", (1, 1_000, 1_000)),
-        (REFUSED, "total", (0, None, None)),  # how fast somebody is turned away is no answer time
+        (TURNED_AWAY, "total", (0, None, None)),  # how fast somebody is turned away is no answer time
         (GROUPED, "gap", (1, 100, 100)),
         (GROUPED, "gap_group", (1, 600, 600)),
         (GROUPED, "gap_group_weighted", (4, 500, 600)),

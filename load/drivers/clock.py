@@ -87,8 +87,9 @@ class Clock:
         self.unstamped = 0
         self.rejected = 0
 
-    def arrived(self, ancillary: Ancillary, floor: int, read_at: int) -> int:
-        """Arrival of the data of one read. floor: of the read before; read_at: when this one returned."""
+    def arrived(self, ancillary: Ancillary, floor: int, read_at: int, *, awaited: bool = True) -> int:
+        """Arrival of the data of one read. floor: of the read before; read_at: when this one returned.
+        awaited: somebody was waiting for it; what came to an idle user is not late."""
         self.reads += 1
         for level, kind, data in ancillary:
             if kind == SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) == _TIMESPEC.size:
@@ -98,7 +99,8 @@ class Clock:
                     self.rejected += 1
                     break
                 at = floor if at < floor else min(at, read_at)
-                self.lateness.add(read_at - at)
+                if awaited:
+                    self.lateness.add(read_at - at)
                 return at
         self.unstamped += 1
         return read_at

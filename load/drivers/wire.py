@@ -54,12 +54,12 @@ class Wire:
         self.sock.sendall(data)
         return at
 
-    def read(self) -> bytes:
+    def read(self, *, awaited: bool = True) -> bytes:
         """The next bytes, empty at the end of the connection. Raises OSError."""
         data, ancillary, _, _ = self.sock.recvmsg(BUFFER_BYTES, CONTROL_BYTES)
         read_at = now_ns()
         if data:
-            self.arrived_at = self._clock.arrived(ancillary, self.arrived_at, read_at)
+            self.arrived_at = self._clock.arrived(ancillary, self.arrived_at, read_at, awaited=awaited)
         else:
             self.arrived_at = read_at
         self.read_at = read_at
@@ -69,7 +69,7 @@ class Wire:
         """What has arrived already, as `read`; None when nothing has. Never waits."""
         self.sock.settimeout(0)
         try:
-            return self.read()
+            return self.read(awaited=False)
         except BlockingIOError:
             return None
         finally:
