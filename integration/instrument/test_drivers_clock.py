@@ -164,11 +164,8 @@ def test_a_socket_that_takes_no_wish_has_no_stamps() -> None:
     assert ask_for_stamps(sock) is False
 
 
-def test_what_came_to_an_idle_user_is_not_late() -> None:
+def test_what_came_to_an_idle_user_is_not_late(clock: Clock, clocks: Clocks) -> None:
     """A ping that lay there between two messages says nothing about the generator."""
-    clocks = Clocks()
-    clock = Clock(clocks.offset())
-
     clock.arrived(stamp(clocks.real() - 3_000_000), 0, clocks.now, awaited=False)
     clock.arrived(stamp(clocks.real() - 2_000_000), 0, clocks.now)
 
