@@ -14,7 +14,7 @@ from backend.api.handshake import PROTOCOL
 from backend.errors import ErrorCode, Problem
 from backend.runs.manager import Runs
 from backend.runs.order import Order
-from backend.storage import runs as rows
+from backend.storage import turns
 from backend.storage.executions import Execution, get_execution
 from backend.storage.models import Transport
 from backend.storage.session import Database, StorageUnavailable
@@ -64,9 +64,9 @@ class Member:
             wait = min(wait, self.viewer.expires_at - telemetry.utc_now())
         return max(_LEAST_WAIT_S, wait.total_seconds())
 
-    async def _standing(self) -> rows.Standing:
+    async def _standing(self) -> turns.Standing:
         async with self.database.read() as connection:
-            return await rows.standing(connection, self.viewer.token_id, self.agent_id)
+            return await turns.standing(connection, self.viewer.token_id, self.agent_id)
 
     async def find(self, execution_id: str) -> Execution | None:
         """The member's own run as it is stored."""

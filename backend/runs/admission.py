@@ -25,7 +25,7 @@ from backend.runs.limits import Held, MessageRate
 from backend.runs.order import Order
 from backend.runs.record import Admitted
 from backend.settings import Settings
-from backend.storage import audit
+from backend.storage import audit, turns
 from backend.storage import runs as rows
 from backend.storage.ids import is_id, new_id
 from backend.storage.models import AgentState, RunStatus
@@ -38,7 +38,7 @@ HISTORY = 20
 class Repeated(Exception):
     """The user's `request_id` is known; `earlier` says which run it belongs to."""
 
-    def __init__(self, earlier: rows.Earlier) -> None:
+    def __init__(self, earlier: turns.Earlier) -> None:
         super().__init__(earlier.execution_id)
         self.earlier = earlier
 
@@ -67,10 +67,10 @@ class Admission:
             # Somebody else made the session or the request_id meanwhile: look again, once.
             return await self._admit(order, times, take_slot)
 
-    async def check_agent(self, agent_id: str, user_id: str, action: str) -> rows.RunnableAgent:
+    async def check_agent(self, agent_id: str, user_id: str, action: str) -> turns.RunnableAgent:
         """The agent, if it exists, is active and may do that; the problem otherwise."""
         async with self._database.read() as connection:
-            agent = _usable(await rows.find_agent(connection, agent_id) if is_id(agent_id, "agt") else None)
+            agent = _usable(await turns.find_agent(connection, agent_id) if is_id(agent_id, "agt") else None)
         decision = _judge(agent, action)
         if not decision.allowed:
             await self._deny(decision, user_id, agent.id)
@@ -85,10 +85,10 @@ class Admission:
             decision = _judge(agent, order.action)
             earlier = None
             if decision.allowed and order.request_id is not None:
-                earlier = await rows.find_request(connection, order.user_id, order.request_id)
+                earlier = await turns.find_request(connection, order.user_id, order.request_id)
             said = []
             if decision.allowed and turn.session_id is not None and turn.message_count:
-                said = await rows.history(connection, turn.session_id, HISTORY)
+                said = await turns.history(connection, turn.session_id, HISTORY)
         if not decision.allowed:
             await self._deny(decision, order.user_id, agent.id)
         if earlier is not None and not earlier.replaceable:
@@ -114,7 +114,7 @@ class Admission:
         admitted: Admitted,
         times: RunTimes,
         decision: Decision,
-        earlier: rows.Earlier | None,
+        earlier: turns.Earlier | None,
         *,
         new_session: bool,
     ) -> None:
@@ -174,10 +174,10 @@ class Admission:
         )
 
 
-async def _find(connection: AsyncConnection, order: Order) -> rows.TurnFacts:
+async def _find(connection: AsyncConnection, order: Order) -> turns.TurnFacts:
     turn = None
     if is_id(order.agent_id, "agt"):
-        turn = await rows.find_turn(
+        turn = await turns.find_turn(
             connection, order.agent_id, order.user_id, order.session_key, order.token_id
         )
     if turn is None:
@@ -188,7 +188,7 @@ async def _find(connection: AsyncConnection, order: Order) -> rows.TurnFacts:
     return turn
 
 
-def _usable(agent: rows.RunnableAgent | None) -> rows.RunnableAgent:
+def _usable(agent: turns.RunnableAgent | None) -> turns.RunnableAgent:
     if agent is None or agent.state is AgentState.ARCHIVED:
         raise Problem(ErrorCode.NOT_FOUND)  # H6
     if agent.state is AgentState.PAUSED:
@@ -196,7 +196,7 @@ def _usable(agent: rows.RunnableAgent | None) -> rows.RunnableAgent:
     return agent
 
 
-def _judge(agent: rows.RunnableAgent, action: str) -> Decision:
+def _judge(agent: turns.RunnableAgent, action: str) -> Decision:
     decision = judge(agent.maturity, action)
     if decision is None:
         raise Problem(  # F8
@@ -223,7 +223,7 @@ async def _write_down(connection: AsyncConnection, decision: Decision, user_id: 
     )
 
 
-def _admitted(order: Order, turn: rows.TurnFacts, said: list[tuple[str, str]]) -> Admitted:
+def _admitted(order: Order, turn: turns.TurnFacts, said: list[tuple[str, str]]) -> Admitted:
     messages = [Said("assistant" if author == "assistant" else "user", text) for author, text in said]
     if turn.agent.system_prompt:
         messages.insert(0, Said("system", turn.agent.system_prompt))

@@ -98,8 +98,8 @@ def full(limit_s: float) -> float:
 def wind(clock: anyio.CancelScope, limit_s: float | None) -> bool:
     """Moves the deadline of a `fail_after` block (None: it does not run); false if it has struck already.
 
-    Then the cancellation is on its way while the work goes on for one more step, and with a deadline that lies
-    in the future again anyio would swallow it without raising TimeoutError.
+    Then the cancellation is on its way while the work goes on for one more step, and with a deadline in the
+    future again anyio would swallow it without raising TimeoutError.
     """
     if clock.cancel_called:
         return False

@@ -12,6 +12,7 @@ from backend.runs.framelog import FrameLog
 from backend.runs.frames import RunFrames
 from backend.runs.order import Order, Outcome, Stop
 from backend.storage import runs as rows
+from backend.storage import turns
 
 log = telemetry.logger(__name__)
 
@@ -21,7 +22,7 @@ class Admitted:
     """An order that passed every check and has a row."""
 
     order: Order
-    agent: rows.RunnableAgent
+    agent: turns.RunnableAgent
     execution_id: str
     session_id: str  # the row
     session_key: str  # the wire's session_id
