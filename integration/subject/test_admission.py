@@ -129,7 +129,8 @@ async def test_L2_runs_of_a_user_on_a_stream_is_an_error_frame(
 async def test_L6_every_action_of_every_level_over_http(service: Service, level: Maturity) -> None:
     """Each cell of the table: allowed ones run, others are 403, audited and leave no run."""
     agent = service.demo[level]
-    allowed, denied = [], []
+    allowed: list[str] = []
+    denied: list[str] = []
     callers = [service.caller() for _ in range(3)]  # 22 actions, bursts of 10
     for number, (action, complexity) in enumerate(ACTIONS.items()):
         response = callers[number // 8].chat(agent, action=action, max_tokens=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -166,7 +167,7 @@ async def test_ping_is_answered_with_its_nonce(service: Service, user: Caller, q
     ],
 )
 async def test_frames_have_the_borders_of_http(
-    service: Service, user: Caller, quick: Agent, more: dict[str, object], pointer: str
+    service: Service, user: Caller, quick: Agent, more: dict[str, Any], pointer: str
 ) -> None:
     """A value that HTTP refuses is refused in a frame, at the same place."""
     response = user.chat(quick, **more)

@@ -39,8 +39,12 @@ def write_lock(service: Service) -> Generator[Callable[[], None], None, None]:
     """A second connection that holds the database's one write lock until it is told to let go."""
     connection = sqlite3.connect(database_file(service), isolation_level=None, timeout=5)
     connection.execute("BEGIN IMMEDIATE")
+
+    def let_go() -> None:
+        connection.execute("ROLLBACK")
+
     try:
-        yield lambda: connection.execute("ROLLBACK") and None
+        yield let_go
     finally:
         connection.close()
 
