@@ -38,7 +38,7 @@ class Subscriber:
         try:
             # One scope whose deadline moves: a scope for each frame would cost as much as the frame.
             with anyio.fail_after(None) as clock:
-                while not (log.closed and self.cursor == log.last_seq):
+                while not (log.closed and self.cursor >= log.last_seq):
                     await log.wait_beyond(self.cursor)
                     for frame in log.after(self.cursor):
                         wind(clock, self._send_timeout_s)
