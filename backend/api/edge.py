@@ -123,6 +123,7 @@ def _with_headers(send: Send, correlation_id: str) -> Send:
 
     async def with_headers(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+            message.setdefault("headers", [])  # optional in websocket.accept
             headers = MutableHeaders(scope=message)
             headers["X-Correlation-Id"] = correlation_id
             if message["type"] != "websocket.accept":

@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 # Digits of ASCII only: `int()` alone would take "1_0" and Arabic digits.
 Number = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")]
-Cursor = Annotated[str | None, Query(max_length=200)]
+Cursor = Annotated[str | None, Query()]
 
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 20
+MAX_CURSOR_CHARS = 200
 
 
 def number(name: str, text: str | None, default: int, low: int, high: int) -> int:
@@ -84,6 +85,8 @@ def _encode(text: str) -> str:
 
 
 def _decode(cursor: str) -> str:
+    if len(cursor) > MAX_CURSOR_CHARS:
+        raise Problem(ErrorCode.INVALID_CURSOR)  # L15
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
