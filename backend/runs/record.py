@@ -147,6 +147,8 @@ class RunRecord:
         code = outcome.code.value if outcome.code else None
         transport, times = self.admitted.order.transport.value, self.times
         telemetry.runs_total.labels(outcome.status.value, code or "none", transport).inc()
+        for attempt in self._attempts(outcome):
+            telemetry.provider_attempts_total.labels(attempt.outcome).inc()
         if times.duration_ms is not None:
             telemetry.run_duration_seconds.observe(times.duration_ms / 1000)
         facts = {
