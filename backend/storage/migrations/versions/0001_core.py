@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("is_admin", sa.Boolean(), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
-        sa.CheckConstraint("email = lower(email)", name="ck_users_email_lower"),
+        sa.CheckConstraint("email = lower(email)", name=op.f("ck_users_email_lower")),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email", name="uq_users_email"),
     )
@@ -44,11 +44,15 @@ def upgrade() -> None:
         sa.Column("updated_at", UtcTime(), nullable=False),
         sa.CheckConstraint(
             "maturity_level IN ('STUDENT', 'INTERN', 'SUPERVISED', 'AUTONOMOUS')",
-            name="ck_agent_registry_maturity_level_known",
+            name=op.f("ck_agent_registry_maturity_level_known"),
         ),
-        sa.CheckConstraint("state IN ('ACTIVE', 'PAUSED', 'ARCHIVED')", name="ck_agent_registry_state_known"),
-        sa.CheckConstraint("confidence_bp BETWEEN 0 AND 10000", name="ck_agent_registry_confidence_range"),
-        sa.CheckConstraint("length(name) >= 1", name="ck_agent_registry_name_given"),
+        sa.CheckConstraint(
+            "state IN ('ACTIVE', 'PAUSED', 'ARCHIVED')", name=op.f("ck_agent_registry_state_known")
+        ),
+        sa.CheckConstraint(
+            "confidence_bp BETWEEN 0 AND 10000", name=op.f("ck_agent_registry_confidence_range")
+        ),
+        sa.CheckConstraint("length(name) >= 1", name=op.f("ck_agent_registry_name_given")),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="fk_agent_registry_created_by"),
         sa.PrimaryKeyConstraint("id", name="pk_agent_registry"),
     )
@@ -144,27 +148,29 @@ def upgrade() -> None:
         sa.Column("lease_expires_at", UtcTime(), nullable=True),
         sa.CheckConstraint(
             "(status IN ('FAILED', 'TIMED_OUT', 'CANCELLED', 'INTERRUPTED')) = (error_code IS NOT NULL)",
-            name="ck_agent_executions_failure_has_error_code",
+            name=op.f("ck_agent_executions_failure_has_error_code"),
         ),
         sa.CheckConstraint(
             "(status IN ('QUEUED', 'RUNNING')) = (completed_at IS NULL)",
-            name="ck_agent_executions_terminal_has_completed_at",
+            name=op.f("ck_agent_executions_terminal_has_completed_at"),
         ),
         sa.CheckConstraint(
             "maturity_at_start IN ('STUDENT', 'INTERN', 'SUPERVISED', 'AUTONOMOUS')",
-            name="ck_agent_executions_maturity_at_start_known",
+            name=op.f("ck_agent_executions_maturity_at_start_known"),
         ),
         sa.CheckConstraint(
-            "on_disconnect IN ('cancel', 'continue')", name="ck_agent_executions_on_disconnect_known"
+            "on_disconnect IN ('cancel', 'continue')", name=op.f("ck_agent_executions_on_disconnect_known")
         ),
         sa.CheckConstraint(
             "status IN ('QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'TIMED_OUT', 'CANCELLED', 'INTERRUPTED')",
-            name="ck_agent_executions_status_known",
+            name=op.f("ck_agent_executions_status_known"),
         ),
         sa.CheckConstraint(
-            "transport IN ('HTTP', 'SSE', 'WS', 'WORKFLOW')", name="ck_agent_executions_transport_known"
+            "transport IN ('HTTP', 'SSE', 'WS', 'WORKFLOW')", name=op.f("ck_agent_executions_transport_known")
         ),
-        sa.CheckConstraint("action_complexity BETWEEN 1 AND 4", name="ck_agent_executions_complexity_range"),
+        sa.CheckConstraint(
+            "action_complexity BETWEEN 1 AND 4", name=op.f("ck_agent_executions_complexity_range")
+        ),
         sa.ForeignKeyConstraint(["agent_id"], ["agent_registry.id"], name="fk_agent_executions_agent_id"),
         sa.ForeignKeyConstraint(["session_id"], ["chat_sessions.id"], name="fk_agent_executions_session_id"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_agent_executions_user_id"),
@@ -200,23 +206,24 @@ def upgrade() -> None:
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.CheckConstraint(
             "feedback_type <> 'correction' OR correction IS NOT NULL",
-            name="ck_agent_feedback_correction_given",
+            name=op.f("ck_agent_feedback_correction_given"),
         ),
         sa.CheckConstraint(
-            "feedback_type <> 'rating' OR rating IS NOT NULL", name="ck_agent_feedback_rating_given"
+            "feedback_type <> 'rating' OR rating IS NOT NULL", name=op.f("ck_agent_feedback_rating_given")
         ),
         sa.CheckConstraint(
             "feedback_type IN ('thumbs_up', 'thumbs_down', 'rating', 'correction', 'comment')",
-            name="ck_agent_feedback_feedback_type_known",
+            name=op.f("ck_agent_feedback_feedback_type_known"),
         ),
         sa.CheckConstraint(
-            "sentiment IN ('POSITIVE', 'NEUTRAL', 'NEGATIVE')", name="ck_agent_feedback_sentiment_known"
+            "sentiment IN ('POSITIVE', 'NEUTRAL', 'NEGATIVE')", name=op.f("ck_agent_feedback_sentiment_known")
         ),
         sa.CheckConstraint(
-            "correction IS NULL OR length(correction) <= 16000", name="ck_agent_feedback_correction_length"
+            "correction IS NULL OR length(correction) <= 16000",
+            name=op.f("ck_agent_feedback_correction_length"),
         ),
         sa.CheckConstraint(
-            "rating IS NULL OR rating BETWEEN 1 AND 10", name="ck_agent_feedback_rating_range"
+            "rating IS NULL OR rating BETWEEN 1 AND 10", name=op.f("ck_agent_feedback_rating_range")
         ),
         sa.ForeignKeyConstraint(["agent_id"], ["agent_registry.id"], name="fk_agent_feedback_agent_id"),
         sa.ForeignKeyConstraint(
@@ -237,7 +244,9 @@ def upgrade() -> None:
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("truncated", sa.Boolean(), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
-        sa.CheckConstraint("author IN ('user', 'assistant', 'system')", name="ck_chat_messages_author_known"),
+        sa.CheckConstraint(
+            "author IN ('user', 'assistant', 'system')", name=op.f("ck_chat_messages_author_known")
+        ),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["agent_executions.id"], name="fk_chat_messages_execution_id"
         ),
