@@ -121,6 +121,7 @@ def test_lines_of_server_command_and_pytest_itself_are_counted(tree: Path) -> No
     assert not_run == [
         "return await hold()",
         'return 200, "\\n".join(sorted(os.environ)).encode()',
+        'print("holding", flush=True)  # noqa: T201',
         "try:",
         "await asyncio.sleep(3600)",
         'held = "let go"  # the line of a shutdown',

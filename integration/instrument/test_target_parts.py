@@ -12,10 +12,9 @@ from pathlib import Path
 import coverage
 import pytest
 
-from integration.timing import eventually
 from load.errors import InvalidRun
 from load.target.config import ROOT, TargetConfig
-from load.target.launch import Target, facts_of, last_save_of, launch
+from load.target.launch import Target, facts_of, launch
 from load.target.parts import CHECKS, export, find_parts, load_part, write_coverage_json
 
 APPS = Path(__file__).with_name("apps")
@@ -44,6 +43,20 @@ def ran(tmp_path: Path, shop: Path) -> Iterator[Launch]:
     yield launched
     for target in targets:
         target.stop()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one complete run of the shop left."""
+    folder = tmp_path_factory.mktemp("finished")
+    return stopped(launch(TargetConfig("shop.api:app", APPS, ready="/ready"), folder, "load"))
+
+
+@pytest.fixture
+def part(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    shutil.copytree(finished.parent, tmp_path / "coverage")
+    return tmp_path / "coverage" / finished.name
 
 
 def stopped(target: Target) -> Path:
@@ -106,9 +119,8 @@ def test_a_source_edited_during_the_run_makes_the_data_unusable(
     assert not out.exists()
 
 
-def test_foreign_lines_make_the_data_unusable(ran: Launch, tmp_path: Path) -> None:
+def test_foreign_lines_make_the_data_unusable(part: Path, tmp_path: Path) -> None:
     """Comments, blank lines and lines past the end of the file have not run."""
-    part = stopped(ran("load"))
     data = coverage.CoverageData(str(part))
     data.read()
     data.set_context("load")
@@ -120,9 +132,8 @@ def test_foreign_lines_make_the_data_unusable(ran: Launch, tmp_path: Path) -> No
     assert summary.checks == ALL_OK | {"H3": fault}
 
 
-def test_a_foreign_context_makes_the_data_unusable(ran: Launch, tmp_path: Path) -> None:
+def test_a_foreign_context_makes_the_data_unusable(part: Path, tmp_path: Path) -> None:
     """Data of another phase in this part."""
-    part = stopped(ran("load"))
     data = coverage.CoverageData(str(part))
     data.read()
     data.set_context("integration")
@@ -134,18 +145,16 @@ def test_a_foreign_context_makes_the_data_unusable(ran: Launch, tmp_path: Path) 
     assert summary.checks == ALL_OK | {"H1": fault}
 
 
-def test_an_unreadable_part_makes_the_data_unusable(ran: Launch, tmp_path: Path) -> None:
+def test_an_unreadable_part_makes_the_data_unusable(part: Path, tmp_path: Path) -> None:
     """It is not passed over: its process says that it saved everything."""
-    part = stopped(ran("load"))
     part.write_bytes(b"no database")
     summary = write_coverage_json([part], tmp_path / "coverage.json")
 
     assert summary.checks == ALL_OK | {"H1": f"{part.name}: no data was kept"}
 
 
-def test_an_unseen_label_makes_the_data_unusable(ran: Launch, tmp_path: Path) -> None:
+def test_an_unseen_label_makes_the_data_unusable(part: Path, tmp_path: Path) -> None:
     """Requests came, and the labelled one of the start-up was not among them."""
-    part = stopped(ran("load"))
     facts = json.loads(facts_of(part).read_text())
     facts_of(part).write_text(json.dumps(facts | {"selfcheck": False}))
     summary = write_coverage_json([part], tmp_path / "coverage.json")
@@ -166,25 +175,31 @@ def test_a_part_of_which_nothing_is_left_is_invalid(tmp_path: Path) -> None:
         write_coverage_json([tmp_path / "load.1"], tmp_path / "coverage.json")
 
 
-def test_the_parts_of_a_folder_are_found(ran: Launch, tmp_path: Path) -> None:
-    """Also that of a target that was killed."""
-    target = ran("load")
-    eventually(last_save_of(target.part).exists, "the first save")
+def test_a_replaced_tracer_makes_the_data_unusable(part: Path, tmp_path: Path) -> None:
+    """Lines are missing from then on."""
+    facts = json.loads(facts_of(part).read_text())
+    facts_of(part).write_text(json.dumps(facts | {"replaced": True}))
+    summary = write_coverage_json([part], tmp_path / "coverage.json")
 
-    assert find_parts(tmp_path / "load0") == (target.part,)
-    assert find_parts(tmp_path) == ()
+    fault = f"{part.name}: another tracer (a debugger?) took over while it was measured"
+    assert summary.checks == ALL_OK | {"H4": fault}
 
 
-def test_an_exported_part_is_plain_coverage_data(ran: Launch, tmp_path: Path, shop: Path) -> None:
+def test_the_parts_of_a_folder_are_found(part: Path, tmp_path: Path) -> None:
+    """By what each process noted, not by the names of data files."""
+    assert find_parts(tmp_path) == (part,)
+    assert find_parts(tmp_path / "coverage") == ()
+
+
+def test_an_exported_part_is_plain_coverage_data(part: Path, tmp_path: Path) -> None:
     """Absolute names, no canary, files that never ran included."""
-    part = stopped(ran("load"))
     export(part, tmp_path / "exported")
     data = coverage.CoverageData(str(tmp_path / "exported"))
     data.read()
 
-    names = {str(shop / "shop" / name) for name in ("__init__.py", "api.py", "broken.py")}
+    names = {str(APPS / "shop" / name) for name in ("__init__.py", "api.py", "broken.py")}
     assert data.measured_files() == names
-    assert set(data.lines(str(shop / "shop" / "api.py")) or ()) == load_part(part).lines("shop/api.py")
+    assert set(data.lines(str(APPS / "shop" / "api.py")) or ()) == load_part(part).lines("shop/api.py")
 
 
 RUN = """

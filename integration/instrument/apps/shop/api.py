@@ -33,6 +33,7 @@ async def answer(path: str) -> tuple[int, bytes]:
 
 
 async def hold() -> tuple[int, bytes]:
+    print("holding", flush=True)  # noqa: T201
     try:
         await asyncio.sleep(3600)
     finally:
