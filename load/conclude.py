@@ -115,7 +115,15 @@ class LoadRun:
     @property
     def reproduce(self) -> str:
         """A command with `{scenario}` in it that repeats a part of this run."""
-        return f"locust -f locustfile.py --headless --scenario {{scenario}} --seed {self.options.seed}"
+        options = self.options
+        where = "" if options.app_dir == Path() else f" --app-dir {shlex.quote(str(options.app_dir))}"
+        if options.host is not None:
+            where = f" --host {options.host} --token-env {options.token_env}"
+        for_s = "" if options.run_time_s is None else f" -t {options.run_time_s:g}s"
+        return (
+            f"locust -f locustfile.py --headless -u {options.users} -r {options.spawn_rate:g}{for_s}"
+            f" --scenario {{scenario}} --seed {options.seed}{where}"
+        )
 
     @property
     def steady_s(self) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, Protocol, TextIO
 
@@ -37,9 +38,21 @@ class Seen(Protocol):
     def outcomes(self) -> Outcomes: ...
 
 
+class _Console(Console):
+    """Goes quiet when its reader has gone (`| head`): what it would say stands in files, and the exit code
+    must stay that of the run."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def say(line: str) -> None:
     """One line beside the report."""
-    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(OSError):  # nobody reads it any more
+        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show_progress(elapsed_s: float, users: int, seen: Seen) -> None:
@@ -82,7 +95,7 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
 
 def _console(file: TextIO) -> Console:
     plain = bool(os.environ.get("NO_COLOR")) or None  # rich would still send bold and dim
-    out = Console(
+    out = _Console(
         file=file, force_terminal=False if plain else None, highlight=False, markup=False, emoji=False
     )
     if not file.isatty():
