@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -50,13 +51,21 @@ def command(measured: Measured, request: pytest.FixtureRequest) -> Command:
     return Command(measured, re.sub(r"\W+", "_", request.node.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A database with the demo in it, and what the demo told a person."""
+
+    command: Command
+    told: str
+
+
 @pytest.fixture(scope="module")
-def filled(measured: Measured, migrated: Path) -> Command:
-    """Commands on a migrated database with the demo in it."""
+def filled(measured: Measured) -> Filled:
+    """`migrate` and `demo` on a database that did not exist."""
     command = Command(measured, "commands")
-    shutil.copy(migrated, command.prepared())
-    assert command("demo", "--users", "2", "--json").returncode == 0
-    return command
+    migrated = command("migrate")
+    assert (migrated.returncode, migrated.stdout) == (0, "schema revision 0001\n")
+    return Filled(command, command("demo", "--users", "1").stdout)
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -67,70 +76,50 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_migrate_demo_and_user_add(command: Command) -> None:
-    """A fresh database gets the schema, the demo its people and agents, and a user a token, once."""
-    migrated = command("migrate")
-    demo = command("demo", "--users", "3", "--json")
-    added = command("user", "add", "New.Person@Example.org", "--token-ttl", "60")
-    again = command("user", "add", "new.person@example.org")
-
-    assert migrated.returncode == 0
-    made = json.loads(demo.stdout)
-    assert set(made) == {"admin", "users", "agents"}
-    assert set(made["admin"]) == {"id", "email", "token"}
-    assert len(made["users"]) == 3
-    assert [one["maturity_level"] for one in made["agents"]] == [
-        "STUDENT", "INTERN", "SUPERVISED", "AUTONOMOUS",
-    ]  # fmt: skip
-    assert {one["model"] for one in made["agents"]} == {"embedded/markov-1"}
-    assert re.fullmatch(r"sg_[A-Za-z0-9_-]{43}\n", added.stdout)
-    with sqlite3.connect(command.database) as database:
-        [(email, is_admin)] = database.execute(
-            "SELECT email, is_admin FROM users WHERE email LIKE 'new%'"
-        ).fetchall()
-        [(expires_at,)] = database.execute(
-            "SELECT expires_at FROM api_tokens JOIN users ON users.id = user_id WHERE email LIKE 'new%'"
-        ).fetchall()
-    database.close()
-    assert (email, is_admin) == ("new.person@example.org", 0)
-    assert expires_at is not None
-    assert "exists" in refused(again)
-
-
-def test_demo_needs_an_empty_database(filled: Command) -> None:
-    """A second demo would mix with what is there."""
-    assert refused(filled("demo")) == "demo: the database is not empty"
-
-
-def test_demo_for_people_is_a_table(command: Command, migrated: Path) -> None:
+def test_demo_for_people_is_a_table(filled: Filled) -> None:
     """Without `--json` each thing made is one line."""
-    shutil.copy(migrated, command.prepared())
-    lines = command("demo", "--users", "1").stdout.splitlines()
+    lines = filled.told.splitlines()
 
     assert len(lines) == 6
     assert [line.split()[0] for line in lines] == ["admin", "user"] + ["agent"] * 4
 
 
-def test_admin_from_the_command_line(filled: Command) -> None:
-    """`--admin` makes an administrator."""
-    assert filled("user", "add", "boss@example.org", "--admin").returncode == 0
+def test_demo_for_programs_is_one_object(session_service: Service) -> None:
+    """With `--json` all of it is one object with tokens and ids."""
+    made = json.loads(session_service.target.setup_output[1])
 
-    with sqlite3.connect(filled.database) as database:
-        [(is_admin,)] = database.execute("SELECT is_admin FROM users WHERE email = 'boss@example.org'")
+    assert set(made) == {"admin", "users", "agents"}
+    assert set(made["admin"]) == {"id", "email", "token"}
+    assert [one["maturity_level"] for one in made["agents"]] == [
+        "STUDENT", "INTERN", "SUPERVISED", "AUTONOMOUS",
+    ]  # fmt: skip
+    assert {one["model"] for one in made["agents"]} == {"embedded/markov-1"}
+
+
+def test_demo_needs_an_empty_database(filled: Filled) -> None:
+    """A second demo would mix with what is there."""
+    assert refused(filled.command("demo")) == "demo: the database is not empty"
+
+
+def test_user_add_makes_a_user_once(filled: Filled) -> None:
+    """The token is printed, once; the address is kept in small letters and taken from then on."""
+    added = filled.command("user", "add", "New.Boss@Example.org", "--admin", "--token-ttl", "60")
+    again = filled.command("user", "add", "new.boss@example.org")
+
+    assert re.fullmatch(r"sg_[A-Za-z0-9_-]{43}\n", added.stdout)
+    with sqlite3.connect(filled.command.database) as database:
+        stored = database.execute(
+            "SELECT email, is_admin, expires_at IS NOT NULL FROM users JOIN api_tokens ON users.id = user_id"
+            " WHERE email LIKE '%boss%'"
+        ).fetchall()
     database.close()
-    assert is_admin == 1
+    assert stored == [("new.boss@example.org", 1, 1)]
+    assert refused(again) == "user: new.boss@example.org exists"
 
 
-def test_wrong_usage_is_2(filled: Command) -> None:
+def test_wrong_usage_is_2(filled: Filled) -> None:
     """A command line that makes no sense is a usage error."""
-    assert filled("demo", "--users", "-1").returncode == 2
-
-
-def test_D12_database_without_schema_is_78(command: Command) -> None:
-    """The server never migrates; it says what to do."""
-    line = refused(command("serve"))
-
-    assert line == "database: schema revision is none, not 0001; run: python -m backend migrate"
+    assert filled.command("demo", "--users", "-1").returncode == 2
 
 
 def test_D12_wrong_schema_revision_is_78(command: Command, migrated: Path) -> None:
@@ -144,18 +133,18 @@ def test_D12_wrong_schema_revision_is_78(command: Command, migrated: Path) -> No
     assert migrate(command.url) == "0001"
 
 
-def test_S10_port_in_use_is_78(filled: Command) -> None:
+def test_S10_port_in_use_is_78(filled: Filled) -> None:
     """A taken port ends the start before anything else begins."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        line = refused(filled("serve", BACKEND_PORT=str(port)))
+        line = refused(filled.command("serve", BACKEND_PORT=str(port)))
 
     assert str(port) in line
 
 
-def test_bad_setting_is_78_and_named(filled: Command) -> None:
+def test_bad_setting_is_78_and_named(filled: Filled) -> None:
     """The line names the variable and never its value."""
-    line = refused(filled("serve", BACKEND_PORT="seventy"))
+    line = refused(filled.command("serve", BACKEND_PORT="seventy"))
 
     assert "BACKEND_PORT" in line
     assert "seventy" not in line

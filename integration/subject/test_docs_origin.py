@@ -58,7 +58,8 @@ ORIGIN_TESTS = (
     "test_governance_check_for_autonomous_agent",
 )
 ORIGIN_FIXTURES = (
-    "client", "async_client", "db", "agent", "agent_factory", "student_agent", "autonomous_agent", "execution",
+    "client", "async_client", "db", "agent", "agent_factory", "student_agent", "autonomous_agent",
+    "execution",
 )  # fmt: skip
 
 

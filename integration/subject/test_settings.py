@@ -85,7 +85,8 @@ def test_a_provider_hides_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 DEFAULTS = {
     "host": "127.0.0.1", "port": 8000, "db_pool_size": 10, "db_lock_timeout": 1,
-    "http_max_body_bytes": 65_536, "message_max_chars": 16_000, "lease_ttl": 15, "max_runs": 200, "run_queue_timeout": 2,
+    "http_max_body_bytes": 65_536,
+    "message_max_chars": 16_000, "lease_ttl": 15, "max_runs": 200, "run_queue_timeout": 2,
     "max_runs_per_user": 4, "rate_messages_per_min": 60, "rate_burst": 10, "first_token_timeout": 20,
     "inter_chunk_timeout": 15, "total_deadline": 120, "max_output_tokens": 2048, "ws_frames_per_sec": 20,
     "ws_strikes": 5, "heartbeat_interval": 15, "send_timeout": 5, "close_grace": 1, "socket_sndbuf": 32_768,
