@@ -59,7 +59,7 @@ _SECRET_TEXT: Final = re.compile(
     r"\b(?:sg_|sk-|bearer\.)[A-Za-z0-9._~+/=-]{4,}|\bBearer\s+\S+", re.IGNORECASE
 )
 _PLAIN_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_NOT_SECRET: Final = frozenset({"prompt_tokens", "completion_tokens"})
+_NOT_SECRET: Final = frozenset({"prompt_tokens", "completion_tokens", "first_token_ms"})
 
 
 def redact(text: str) -> str:

@@ -86,7 +86,7 @@ class LoadRun:
         self.rows.close()
         if self.target is not None:
             self.target.stop(timeout_s=2.0)
-        if not (keep_log and (self.folder / "target.log").exists()):
+        if not (keep_log and any(self.folder.glob("*.log"))):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def target_gone(self, refusals_in_a_row: int = 20) -> bool:

@@ -24,7 +24,7 @@ import threading
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import gevent
 from locust import User, events
@@ -74,6 +74,7 @@ class Plugin:
     def on_parser(self, parser: ArgumentParser, **_: Any) -> None:
         add_options(parser, DEFAULTS)
         parser.set_defaults(loglevel="WARNING")
+        parser.exit = leave  # type: ignore[method-assign]  # Locust's takes two lines for a misspelt option
 
     def on_init(self, environment: Environment, runner: Runner, web_ui: Any, **_: Any) -> None:
         self.environment = environment
@@ -276,6 +277,13 @@ class exiting:  # noqa: N801  # reads as a statement
         if isinstance(error, Exception):
             logging.getLogger("streamgauge").error("a defect in the instrument", exc_info=error)
             sys.exit(int(ExitCode.INVALID))
+
+
+def leave(status: int = 0, message: str | None = None) -> NoReturn:
+    """How argparse ends; what it says, in one line."""
+    if message:
+        say(message.strip())
+    sys.exit(status)
 
 
 def check_port(host: str, port: int) -> None:
