@@ -1,0 +1,267 @@
+"""Subject processes with settings of their own, started quickly, and the ways a client or a machine fails.
+
+A database is migrated and filled once; each server gets a copy of it. `running` starts such a server.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shlex
+import socket
+import struct
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil  # type: ignore[import-untyped]
+from websockets.asyncio.client import ClientConnection
+from websockets.frames import Frame as WireFrame
+from websockets.frames import Opcode
+
+from integration.covered import Measured
+from integration.subject.clients import Agent, Frame, Person, Service
+from integration.timing import PATIENCE_S, eventually
+from load.target.config import TargetConfig, bundled
+
+PEOPLE = 400
+
+GENEROUS = {
+    # Limits that most rows are not about, out of the way.
+    "BACKEND_RATE_MESSAGES_PER_MIN": "600000",
+    "BACKEND_RATE_BURST": "10000",
+    "BACKEND_WS_FRAMES_PER_SEC": "10000",
+    "BACKEND_MAX_RUNS_PER_USER": "200",
+    "BACKEND_MAX_CONNECTIONS_PER_USER": "200",
+}
+
+TERMINAL = {"done": "COMPLETED", "cancelled": "CANCELLED"}
+"""The status of a row whose frame is one of these; that of an `error` depends on its code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A migrated database with people and agents in it, and what `demo` printed about them."""
+
+    database: Path
+    demo: Path
+
+
+@functools.cache
+def seed(measured: Measured) -> Seed:
+    """The SQLite database that every server of this suite begins with a copy of."""
+    config = bundled(PEOPLE, {})
+    migrated = measured.run(config, "seed", "backend", "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    made = measured.run(config, "seed", "backend", "demo", "--users", str(PEOPLE), "--json")
+    assert made.returncode == 0, made.stderr
+    folder = measured.folder / "seed"
+    demo = folder / "demo.json"
+    demo.write_text(made.stdout)
+    return Seed(folder / "scratch" / "backend.db", demo)
+
+
+@contextmanager
+def running(
+    measured: Measured,
+    name: str,
+    settings: Mapping[str, str],
+    *,
+    python: Path | None = None,
+    fresh: bool = True,
+) -> Generator[Service, None, None]:
+    """A server on a copy of the seed; with `fresh=False` on what the last server of that name left behind.
+
+    A `BACKEND_DATABASE_URL` among the settings is used as it is.
+    """
+    config = bundled(PEOPLE, {**GENEROUS, **settings})
+    copied = ("cp", str(seed(measured).database), "{scratch}/backend.db")
+    first = copied if fresh and "BACKEND_DATABASE_URL" not in settings else ("true",)
+    config = replace(config, setup=(first, ("cat", str(seed(measured).demo))))
+    if python is not None:
+        config = replace(config, python=python)
+    with served(measured, config, name) as service:
+        yield service
+
+
+@contextmanager
+def served(measured: Measured, config: TargetConfig, name: str) -> Generator[Service, None, None]:
+    target = measured.launch(config, name)
+    with httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False) as http:
+        service = Service(target, http)
+        try:
+            yield service
+        finally:
+            service.close()
+            target.stop()
+
+
+def limited_python(folder: Path, limit: str) -> Path:
+    """An interpreter that runs under a limit of the shell: `-n 256`."""
+    script = folder / "python"
+    script.write_text(f'#!/bin/bash\nulimit {limit}\nexec {shlex.quote(sys.executable)} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+# What is stored
+
+
+def ended(service: Service, execution_id: str, within_s: float = PATIENCE_S) -> dict[str, Any]:
+    """The row of a run once it is terminal."""
+
+    def look() -> dict[str, Any] | None:
+        row = service.run(execution_id)
+        return row if row["completed_at"] is not None else None
+
+    row = eventually(look, f"the end of {execution_id}", within_s)
+    assert row is not None
+    return row
+
+
+def assert_row(row: dict[str, Any], status: str, code: str | None, text: str | None = None) -> None:
+    found = (row["status"], row["error_code"])
+    assert found == (status, code), f"{row['id']} is {found}, not {(status, code)}"
+    if text is not None:
+        stored = row["output_text"] or ""
+        assert stored == text, f"{row['id']} holds {stored!r}, not {text!r}"
+
+
+def assert_whole(frames: list[Frame], first_seq: int = 1) -> None:
+    """Numbered without a gap, of one run, with one terminal frame: the last."""
+    numbers = [frame.get("seq") for frame in frames]
+    assert numbers == list(range(first_seq, first_seq + len(frames))), f"numbered {numbers}"
+    assert len({frame["execution_id"] for frame in frames}) == 1, "frames of several runs"
+    ends = [frame["type"] for frame in frames if frame["done"]]
+    assert ends == [frames[-1]["type"]], f"terminal frames: {ends}, the last: {frames[-1]['type']}"
+
+
+def descriptors(service: Service) -> int:
+    count: int = psutil.Process(service.target.pid).num_fds()
+    return count
+
+
+def resident_bytes(service: Service) -> int:
+    size: int = psutil.Process(service.target.pid).memory_info().rss
+    return size
+
+
+# How a client leaves
+
+
+def reset(connection: ClientConnection) -> None:
+    """RST: what a crashed client's machine sends."""
+    wire = connection.transport.get_extra_info("socket")
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.transport.abort()
+
+
+def hang_up(connection: ClientConnection) -> None:
+    """FIN without a close frame: what a killed client's machine sends."""
+    connection.transport.abort()
+
+
+# A client that speaks bytes
+
+
+class RawClient:
+    """A TCP connection to the subject; `receive_buffer` bounds what its kernel takes before it is read."""
+
+    def __init__(self, service: Service, receive_buffer: int | None = None) -> None:
+        address = service.target.url.removeprefix("http://")
+        self.host = address
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE_S)
+        if receive_buffer is not None:
+            # Before connecting, or the window that was promised is larger.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        name, _, port = address.partition(":")
+        self.socket.connect((name, int(port)))
+
+    def __enter__(self) -> RawClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def request(self, method: str, path: str, person: Person, body: bytes = b"") -> None:
+        """Sends a whole request and reads nothing."""
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {person.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self.socket.sendall(head.encode() + body)
+
+    def upgrade(self, agent: Agent, person: Person) -> None:
+        """Becomes an open stream; of what the server sends only the answer to the handshake is read."""
+        self.socket.sendall(
+            f"GET /api/agents/{agent.id}/stream HTTP/1.1\r\nHost: {self.host}\r\n"
+            f"Authorization: Bearer {person.token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        assert self.head().startswith(b"HTTP/1.1 101 "), "the handshake was refused"
+
+    def head(self) -> bytes:
+        """Reads to the end of the headers, and not a byte further."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = self.socket.recv(1)
+            assert byte, f"the connection ended behind {head!r}"
+            head += byte
+        return head
+
+    def say(self, **frame: Any) -> None:
+        self.send_frame(Opcode.TEXT, json.dumps(frame).encode())
+
+    def send_frame(self, opcode: Opcode, data: bytes) -> None:
+        self.socket.sendall(WireFrame(opcode, data).serialize(mask=True))
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event."""
+
+    id: int
+    type: str
+    frame: Frame
+
+
+def events(response: httpx2.Response) -> Iterator[Event]:
+    """The events of a response that is being read; comments are left out."""
+    fields: dict[str, str] = {}
+    for line in response.iter_lines():
+        name, _, value = line.partition(": ")
+        if line and name:
+            fields[name] = value
+        elif fields:
+            frame = json.loads(fields["data"])
+            assert fields["event"] == frame["type"]
+            assert int(fields["id"]) == frame["seq"]
+            yield Event(frame["seq"], frame["type"], frame)
+            fields = {}
+
+
+def quiet(service: Service, look: Callable[[dict[str, float]], bool], what: str) -> dict[str, float]:
+    """The metrics once they look like that."""
+
+    def metrics() -> dict[str, float] | None:
+        now = service.metrics()
+        return now if look(now) else None
+
+    found = eventually(metrics, what)
+    assert found is not None
+    return found
+
+
+# A real PostgreSQL
+
+os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # a library of the server's warns without it
