@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ import httpx2
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from integration.timing import PATIENCE_S
@@ -220,6 +220,19 @@ async def first(socket: ClientConnection, kind: str, within_s: float = PATIENCE_
             frame = await hear(socket, within_s)
             if frame["type"] == kind:
                 return frame
+
+
+async def to_the_close(
+    socket: ClientConnection, within_s: float = PATIENCE_S
+) -> tuple[list[Frame], int | None, str | None]:
+    """The frames up to the close, but heartbeats; code and reason of the close."""
+    frames: list[Frame] = []
+    with anyio.fail_after(within_s), suppress(ConnectionClosed):
+        while True:
+            frame = json.loads(await socket.recv())
+            if frame["type"] != "heartbeat":
+                frames.append(frame)
+    return frames, socket.close_code, socket.close_reason
 
 
 def text_of(frames: list[Frame]) -> str:

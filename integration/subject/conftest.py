@@ -105,3 +105,33 @@ def db(database: Path) -> Iterator[Session]:
     with Session(engine, expire_on_commit=False) as session:
         yield session
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def impatient(services: Serve) -> Service:
+    """A server that waits for nobody: clocks of handshakes, bodies, frames, pings and tokens are short."""
+    return services(
+        "impatient",
+        100,
+        BACKEND_HTTP_HEADER_TIMEOUT="1",
+        BACKEND_HTTP_BODY_TIMEOUT="1",
+        BACKEND_WS_FIRST_FRAME_TIMEOUT="1",
+        BACKEND_WS_IDLE_TIMEOUT="1.5",
+        BACKEND_WS_PING_INTERVAL="0.6",
+        BACKEND_WS_PING_TIMEOUT="0.6",
+        BACKEND_HEARTBEAT_INTERVAL="0.5",
+        BACKEND_CLOSE_GRACE="0.5",
+        BACKEND_RECHECK_INTERVAL="0.5",
+    )
+
+
+@pytest.fixture(scope="session")
+def narrow(services: Serve) -> Service:
+    """A server with room for one run and three connections."""
+    return services(
+        "narrow",
+        100,
+        BACKEND_MAX_RUNS="1",
+        BACKEND_RUN_QUEUE_TIMEOUT="1",
+        BACKEND_MAX_CONNECTIONS="3",
+    )
