@@ -47,6 +47,9 @@ OF_FAILURES: Final = frozenset((*ROWS, *Failures.BESIDE, *Ending.DECLARED))
 LATE_BUDGET_NS: Final = 5_000_000
 """A quarter of the profile's gap: below it chunks that shared a read count as sent together."""
 
+LAST_WORDS: Final = 10
+"""Lines of a dead target's log that the report repeats."""
+
 
 @dataclass(slots=True)
 class LoadRun:
@@ -230,5 +233,13 @@ def _target(run: LoadRun) -> TargetFacts:
     if run.options.app_dir.resolve() != ROOT:
         where = f"{where} in {run.options.app_dir}"
     return TargetFacts(
-        "started", where, setting.python, setting.core, setting.mode, settings=TARGET_ENV, died=run.gone
+        "started",
+        where,
+        setting.python,
+        setting.core,
+        setting.mode,
+        settings=TARGET_ENV,
+        died=run.gone,
+        last_words=last_words,
     )
+    last_words = run.target.tail(LAST_WORDS) if run.gone is not None else ()

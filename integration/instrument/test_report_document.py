@@ -88,6 +88,7 @@ def test_target_that_we_started() -> None:
         "settings": {"BACKEND_FIRST_TOKEN_TIMEOUT": "1.5"},
         "died": None,
     }
+        "last_words": [],
 
 
 def test_target_that_already_ran() -> None:
@@ -101,6 +102,7 @@ def test_target_that_already_ran() -> None:
         "settings": {},
         "died": None,
     }
+        "last_words": [],
 
 
 def test_profile() -> None:

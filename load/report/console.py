@@ -76,6 +76,8 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
     out.print(_verdict(told), soft_wrap=True)
     for finding in told.findings:
         out.print(_finding(finding, folder), soft_wrap=True)
+    for line in document["target"]["last_words"]:
+        out.print(printable(f"target: {line}"), soft_wrap=True)
     for line in told.lines:
         out.print(printable(line), style="dim", soft_wrap=True)
     for table in told.tables:

@@ -35,7 +35,7 @@ class TargetFacts:
 
     kind: `started` by us or a `host` that already ran. address: its app, or its URL. python, core, mode: of
     the started process; None for a host, core `-` without coverage. settings: what it was given beyond its
-    defaults. died: why it counts as down, None while it does not.
+    defaults. died: why it counts as down, None while it does not; last_words: the end of its log then.
     """
 
     kind: Literal["started", "host"]
@@ -46,6 +46,7 @@ class TargetFacts:
     settings: Mapping[str, str] = field(default_factory=dict)
     died: str | None = None
 
+    last_words: tuple[str, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -146,6 +147,7 @@ def _target(target: TargetFacts) -> dict[str, object]:
 
 
 def _profile(facts: RunFacts) -> dict[str, object]:
+        "last_words": list(target.last_words),
     options = facts.options
     return {
         "users": options.users,

@@ -32,6 +32,7 @@ def sheet(document: Document) -> Sheet:
     """The sheet of one document."""
     verdict = document["verdict"]
     all_tables = (
+        tables.last_words(document),
         tables.endings(document),
         tables.latency(document),
         tables.scenarios(document),

@@ -197,6 +197,13 @@ def settings(document: Document) -> Table:
     return Table("The target's settings", "Those that differ from its defaults.", columns, rows)
 
 
+def last_words(document: Document) -> Table:
+    """No rows while the target lives."""
+    rows = tuple(Row((line,)) for line in document["target"]["last_words"])
+    columns = (Column("line", number=False),)
+    return Table("Last words of the target", "The end of its log.", columns, rows)
+
+
 def provenance(document: Document) -> Table:
     found, profile = document["provenance"], document["profile"]
     mix = ", ".join(f"{name} {weight}" for name, weight in profile["mix"].items())
