@@ -38,17 +38,20 @@ from load.scenarios.profile import TARGET_ENV
 from load.target.config import ROOT
 from load.target.launch import Target
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
+from load.target.rows import read_executions
 from load.verdict.behaviour import missing, undeclared
 from load.verdict.judge import Finding, Verdict, judge
+from load.verdict.reconcile import Reconciled, Stored, reconcile
+from load.verdict.reconcile import findings as differences
 
 OF_FAILURES: Final = frozenset((*ROWS, *Failures.BESIDE, *Ending.DECLARED))
 """Scenarios that come with failures; headline figures leave them out."""
 
-LATE_BUDGET_NS: Final = 5_000_000
-"""A quarter of the profile's gap: below it chunks that shared a read count as sent together."""
-
 LAST_WORDS: Final = 10
 """Lines of a dead target's log that the report repeats."""
+
+LATE_BUDGET_NS: Final = 5_000_000
+"""A quarter of the profile's gap: below it chunks that shared a read count as sent together."""
 
 
 @dataclass(slots=True)
@@ -155,6 +158,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     findings = list(_findings(run, interrupted=interrupted))
     if run.target is not None:
         run.target.stop()
+    reconciled = _reconciled(run) if not interrupted and run.gone is None else None
+    if reconciled is not None:
+        findings.extend(differences(reconciled))
     coverage, absent = _coverage(run)
     if absent and run.options.host is None and run.options.coverage != "off":
         findings.append(_invalid(f"selfcheck: {absent}"))
@@ -174,6 +180,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         steady_s=run.steady_s,
         late_budget_ns=LATE_BUDGET_NS,
         conversations=run.conversations,
+        reconciled=reconciled,
         coverage=coverage,
         coverage_absent=absent,
         undisturbed=tuple(name for name in run.ledger.outcomes.scenarios if name not in OF_FAILURES),
@@ -209,6 +216,15 @@ def _invalid(reason: str) -> Finding:
     return Finding(ExitCode.INVALID, None, None, None, None, reason)
 
 
+def _reconciled(run: LoadRun) -> Reconciled | None:
+    """Clients against the database of the bundled target; None where there is none to read."""
+    if run.target is None or run.target.database_url is None:
+        return None
+    rows = read_executions(run.target.database_url)
+    stored = {row.id: Stored(row.status, row.error_code) for row in rows}
+    return reconcile(run.ledger.executions, stored, abandoned_unseen=run.ledger.abandoned_unseen)
+
+
 def _coverage(run: LoadRun) -> tuple[CoverageSummary | None, str]:
     """What was covered, or why that cannot be said."""
     if run.target is None:
@@ -228,6 +244,7 @@ def _coverage(run: LoadRun) -> tuple[CoverageSummary | None, str]:
 def _target(run: LoadRun) -> TargetFacts:
     if run.target is None:
         return TargetFacts("host", run.options.host or "", died=run.gone)
+    last_words = run.target.tail(LAST_WORDS) if run.gone is not None else ()
     setting = run.target.coverage
     where = "backend.app:create_app"
     if run.options.app_dir.resolve() != ROOT:
@@ -242,4 +259,3 @@ def _target(run: LoadRun) -> TargetFacts:
         died=run.gone,
         last_words=last_words,
     )
-    last_words = run.target.tail(LAST_WORDS) if run.gone is not None else ()

@@ -39,6 +39,7 @@ def test_members_of_format_1() -> None:
         "metrics",
         "scenarios",
         "deadlines",
+        "reconciliation",
         "generator",
         "coverage",
         "provenance",
@@ -87,8 +88,8 @@ def test_target_that_we_started() -> None:
         "python": "3.13.1",
         "settings": {"BACKEND_FIRST_TOKEN_TIMEOUT": "1.5"},
         "died": None,
-    }
         "last_words": [],
+    }
 
 
 def test_target_that_already_ran() -> None:
@@ -101,8 +102,8 @@ def test_target_that_already_ran() -> None:
         "python": None,
         "settings": {},
         "died": None,
-    }
         "last_words": [],
+    }
 
 
 def test_profile() -> None:

@@ -88,7 +88,7 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
             out.print(_grid(table, narrow=out.width < WIDE))
     out.print()
     for tile in told.tiles:
-        if tile.label in ("lines covered", "generator"):
+        if tile.label in ("lines covered", "disagreements", "generator"):
             out.print(
                 printable(f"{tile.label}: {tile.value}, {tile.note}"), style=TONE[tile.tone], soft_wrap=True
             )

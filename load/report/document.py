@@ -21,6 +21,7 @@ from load.report.figures import HEADLINE, Accuracy, distribution, figures, to_ms
 from load.report.provenance import Provenance
 from load.target.parts import CoverageSummary
 from load.verdict.judge import Finding, Verdict
+from load.verdict.reconcile import Reconciled
 
 FORMAT: Final = 1
 STEADY: Final = "steady"
@@ -45,8 +46,8 @@ class TargetFacts:
     mode: str = "off"
     settings: Mapping[str, str] = field(default_factory=dict)
     died: str | None = None
-
     last_words: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -56,8 +57,9 @@ class RunFacts:
     late_budget_ns: lateness of ours below which chunks that shared a read count as sent together.
     conversations: how many there were to choose from. coverage: None with the reason in coverage_absent.
     overhead: CPU covered over plain, None where it was not measured. undisturbed: scenarios without a failure
-    of their own, which the headline figures come from; empty for all. recordings: id of a stream -> its file
-    within the folder. rows_dropped: lines missing in streams.jsonl.gz.
+    of their own, which the headline figures come from; empty for all. reconciled: clients against the
+    target's own rows, None where there are none to read. recordings: id of a stream -> its file within the
+    folder. rows_dropped: lines missing in streams.jsonl.gz.
     """
 
     options: Options
@@ -73,6 +75,7 @@ class RunFacts:
     coverage_absent: str = ""
     overhead: float | None = None
     undisturbed: tuple[str, ...] = ()
+    reconciled: Reconciled | None = None
     recordings: Mapping[str, str] = field(default_factory=dict)
     rows_dropped: int = 0
 
@@ -104,6 +107,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         ),
         "scenarios": {name: _scenario(outcome) for name, outcome in sorted(outcomes.scenarios.items())},
         "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
+        "reconciliation": None if facts.reconciled is None else asdict(facts.reconciled),
         "generator": _generator(run, steady, accuracy, facts, on_time=on_time),
         "coverage": _coverage(facts),
         "provenance": _provenance(facts),
@@ -143,11 +147,11 @@ def _target(target: TargetFacts) -> dict[str, object]:
         "python": target.python,
         "settings": dict(target.settings),
         "died": target.died,
+        "last_words": list(target.last_words),
     }
 
 
 def _profile(facts: RunFacts) -> dict[str, object]:
-        "last_words": list(target.last_words),
     options = facts.options
     return {
         "users": options.users,

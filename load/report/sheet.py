@@ -100,8 +100,18 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
             percent(lines, executable),
             f"{lines:,} of {executable:,}" if executable else absent.split(":")[0],
         ),
+        *_rows_tile(document["reconciliation"]),
         _generator_tile(generator),
     )
+
+
+def _rows_tile(reconciliation: Mapping[str, Any] | None) -> tuple[Tile, ...]:
+    """Clients against the target's rows; nothing where there are no rows to read."""
+    if reconciliation is None:
+        return ()
+    differ = sum(len(ids) for ids in reconciliation["differences"].values())
+    note = f"of {reconciliation['compared']:,} executions, between clients and database"
+    return (Tile("disagreements", f"{differ:,}", note, "bad" if differ else "good"),)
 
 
 def _generator_tile(generator: Mapping[str, Any]) -> Tile:

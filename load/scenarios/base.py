@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
+import gevent
 from locust import User
 from locust.env import Environment
 
@@ -196,6 +197,10 @@ class AgentUser(User):
             kind = KINDS[type(driver)]
             tell = functools.partial(self._tell_locust, kind, scenario, timeline, str(expect))
             session.ledger.ended(driver, Ended(origin, expect, timeline, frames, tell))
+        except gevent.GreenletExit:
+            # Locust may kill a waiting user in the moment in which its next task begins.
+            session.ledger.abandoned(origin, timeline)
+            raise
         except LoadError as defect:
             session.ledger.defects.append(f"{scenario}: {defect}")
             driver.close()

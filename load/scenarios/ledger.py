@@ -11,6 +11,7 @@ from load.metrics.outcomes import Outcomes
 from load.metrics.run import Run, StreamRow
 from load.metrics.timeline import TerminalState, Timeline
 from load.scenarios.expect import Expect, observed_deadline_ns
+from load.verdict.reconcile import Seen
 
 RowSink: TypeAlias = Callable[[StreamRow], None]
 
@@ -43,14 +44,18 @@ class Ledger:
     """One run's counts, histograms, and the frames of what nobody declared.
 
     steady_from_ns, steady_until_ns: the measuring window, monotonic; streams intended outside it are kept
-    apart. defects: what went wrong in the instrument itself; any makes the run INVALID.
+    apart. executions: how each ended, by its id. abandoned_unseen: streams that we left
+    before we knew their id. defects: what went wrong in the instrument itself; any
+    makes the run INVALID.
     """
 
     write_row: RowSink
     run: Run = field(default_factory=Run)
     outcomes: Outcomes = field(default_factory=Outcomes)
     recordings: dict[str, list[Frame]] = field(default_factory=dict)
+    executions: dict[str, Seen] = field(default_factory=dict)
     defects: list[str] = field(default_factory=list)
+    abandoned_unseen: int = 0
     refused_in_a_row: int = 0
     steady_from_ns: int | None = None
     steady_until_ns: int | None = None
@@ -63,6 +68,16 @@ class Ledger:
         self._last[id(connection)] = stream
         if former is not None:
             self._book_stream(former)
+
+    def abandoned(self, origin: Origin, timeline: Timeline) -> None:
+        """A stream that was under way when its user was stopped: unfinished, and out of all rates."""
+        if timeline.state is not None:
+            return
+        self.run.tally(origin.scenario, self._window(timeline)).book(timeline)
+        if timeline.execution_id is None:
+            self.abandoned_unseen += 1
+        else:
+            self.executions[timeline.execution_id] = Seen(TerminalState.CUT_OFF, "us")
 
     def settle(self) -> None:
         """Books what `ended` still holds; connections are closed by now."""
@@ -87,6 +102,8 @@ class Ledger:
         self.write_row(row)
         self._deadline(expect, timeline)
         self._reached(timeline.code)
+        if timeline.execution_id is not None:
+            self.executions[timeline.execution_id] = Seen(state, timeline.code)
         stream_id = timeline.execution_id or timeline.correlation_id or "unknown"
         timed_out = state is TerminalState.TIMED_OUT
         self._book(origin.scenario, expect, seen, stream_id, ended.frames, timed_out=timed_out)
