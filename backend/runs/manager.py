@@ -139,12 +139,13 @@ class Runs:
             self._group.start_soon(self._await_return, run, reason)  # C2
 
     async def _await_return(self, run: RunTask, reason: Stop) -> None:
-        with anyio.move_on_after(self.settings.resume_grace):
+        with anyio.move_on_after(self.settings.resume_grace) as grace:
             async with anyio.create_task_group() as group:
                 group.start_soon(_cancel_when, run.ended, group.cancel_scope)
                 await run.control.wait_taken()
                 group.cancel_scope.cancel()
-        if not run.control.held:
+        # Whoever took the run may have left again by now; then a later wait decides.
+        if grace.cancelled_caught and not run.control.held:
             run.stop(reason)  # C3
 
     def _task(self, admitted: Admitted, times: RunTimes, holds_slot: bool) -> RunTask:
