@@ -29,7 +29,8 @@ from integration.subject.clients import Agent, Frame, Person, Service, sync_url
 from integration.timing import PATIENCE_S, eventually
 from load.target.config import TargetConfig, bundled
 
-PEOPLE = 400
+PEOPLE = 800
+"""Users of a seed; each test takes as many as it needs, and none of them twice from one server."""
 
 GENEROUS = {
     # Limits that most rows are not about, out of the way.
@@ -74,6 +75,16 @@ def sqlite_seed(measured: Measured) -> Seed:
     return Seed(url, demo, demo.parent / "scratch" / "backend.db")
 
 
+def seeded(
+    measured: Measured, config: TargetConfig, *, seed: Seed | None = None, fresh: bool = True
+) -> TargetConfig:
+    """The same target, set up with a copy of the seed in place of its own set-up."""
+    seed = seed or sqlite_seed(measured)
+    first = ("cp", str(seed.file), "{scratch}/backend.db") if fresh and seed.file else ("true",)
+    env = {**config.env, "BACKEND_DATABASE_URL": seed.url}
+    return replace(config, env=env, setup=(first, ("cat", str(seed.demo))))
+
+
 @contextmanager
 def running(
     measured: Measured,
@@ -85,10 +96,7 @@ def running(
     fresh: bool = True,
 ) -> Generator[Service, None, None]:
     """A server on a copy of the seed; with `fresh=False` on what the last server of that name left behind."""
-    seed = seed or sqlite_seed(measured)
-    config = bundled(PEOPLE, {**GENEROUS, "BACKEND_DATABASE_URL": seed.url, **settings})
-    first = ("cp", str(seed.file), "{scratch}/backend.db") if fresh and seed.file else ("true",)
-    config = replace(config, setup=(first, ("cat", str(seed.demo))))
+    config = seeded(measured, bundled(0, {**GENEROUS, **settings}), seed=seed, fresh=fresh)
     if python is not None:
         config = replace(config, python=python)
     with served(measured, config, name) as service:
