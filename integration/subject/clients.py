@@ -90,7 +90,7 @@ class Service:
             one["maturity_level"]: Agent(one["id"], one["name"], one["maturity_level"])
             for one in made["agents"]
         }
-        self._engine = create_engine(sync_url(self.target.database_url))
+        self._engine = create_engine(sync_url(self.target.database_url), pool_pre_ping=True)
 
     def person(self) -> Person:
         """A user whom no other test has used."""

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from backend.storage.schema import migrate
 from integration.covered import Measured
 from integration.subject.clients import Agent, Caller, Service
+from integration.subject.stage import seeded
 from integration.timing import PATIENCE_S
 from load.target.config import bundled
 
@@ -24,19 +25,16 @@ SETTINGS: Mapping[str, str] = {
     "BACKEND_TOTAL_DEADLINE": "3",
     "BACKEND_ALLOWED_ORIGINS": "https://app.example",
 }
-PEOPLE = 600
-"""Users of a server; each test takes as many as it needs, and none is used twice."""
-
 Serve = Callable[..., Service]
 
 
 @pytest.fixture(scope="session")
 def services(measured: Measured) -> Iterator[Serve]:
-    """Starts a server: `services("name", people=50, BACKEND_MAX_RUNS="1")`; all end with the session."""
+    """Starts a server: `services("name", BACKEND_MAX_RUNS="1")`; all end with the session."""
     started: list[tuple[Service, httpx2.Client]] = []
 
-    def serve(name: str, people: int = 20, **settings: str) -> Service:
-        target = measured.launch(bundled(people, {**SETTINGS, **settings}), name)
+    def serve(name: str, **settings: str) -> Service:
+        target = measured.launch(seeded(measured, bundled(0, {**SETTINGS, **settings})), name)
         http = httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False)
         started.append((Service(target, http), http))
         return started[-1][0]
@@ -49,7 +47,7 @@ def services(measured: Measured) -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def session_service(services: Serve) -> Service:
-    return services("subject", PEOPLE)
+    return services("subject")
 
 
 @pytest.fixture
@@ -112,7 +110,6 @@ def impatient(services: Serve) -> Service:
     """A server that waits for nobody: clocks of handshakes, bodies, frames, pings and tokens are short."""
     return services(
         "impatient",
-        100,
         BACKEND_HTTP_HEADER_TIMEOUT="1",
         BACKEND_HTTP_BODY_TIMEOUT="1",
         BACKEND_WS_FIRST_FRAME_TIMEOUT="1",
@@ -130,7 +127,6 @@ def narrow(services: Serve) -> Service:
     """A server with room for one run and three connections."""
     return services(
         "narrow",
-        100,
         BACKEND_MAX_RUNS="1",
         BACKEND_RUN_QUEUE_TIMEOUT="1",
         BACKEND_MAX_CONNECTIONS="3",

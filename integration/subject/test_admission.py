@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import anyio
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from backend.domain.governance import ACTIONS, Maturity
 from integration.subject.clients import Agent, Caller, Service, answer_of, first, hear, say
-from integration.timing import eventually_async
 
 pytestmark = pytest.mark.anyio
 
 BURST = 10
 RUNS_OF_A_USER = 4
+
+
+@asynccontextmanager
+async def runs_of(service: Service, user: Caller, slow: Agent) -> AsyncGenerator[None, None]:
+    """All runs that a user may have at once are going on; on leaving they are cancelled."""
+    async with AsyncExitStack() as stack:
+        held: list[ClientConnection] = []
+        for _ in range(RUNS_OF_A_USER):
+            socket = await stack.enter_async_context(service.connect(slow, user.person))
+            await say(socket, message="Hello", request_id=f"held {len(held)}")
+            await first(socket, "started")
+            held.append(socket)
+        yield
+        for number, socket in enumerate(held):
+            await say(socket, type="cancel", request_id=f"held {number}")
+            assert (await answer_of(socket))[-1]["type"] == "cancelled"
 
 
 async def test_L1_message_rate_over_http_is_429(service: Service, user: Caller, quick: Agent) -> None:
@@ -61,22 +78,7 @@ async def test_L1_message_rate_on_a_stream_is_an_error_frame(
 
 async def test_L2_runs_of_a_user_over_http_is_429(service: Service, user: Caller, slow: Agent) -> None:
     """With all runs taken the next is refused and leaves no row; when one ends there is room again."""
-    sockets = []
-    async with anyio.create_task_group() as tasks:
-        opened = anyio.Semaphore(0)
-
-        async def hold() -> None:
-            async with service.connect(slow, user.person) as socket:
-                await say(socket, message="Hello")
-                await first(socket, "started")
-                sockets.append(socket)
-                opened.release()
-                await answer_of(socket)
-
-        for _ in range(RUNS_OF_A_USER):
-            tasks.start_soon(hold)
-        for _ in range(RUNS_OF_A_USER):
-            await opened.acquire()
+    async with runs_of(service, user, slow):
         refused = user.chat(slow)
         other = service.caller().chat(service.agent())
 
@@ -85,7 +87,7 @@ async def test_L2_runs_of_a_user_over_http_is_429(service: Service, user: Caller
     assert refused.json()["retryable"] is True
     assert refused.headers["Retry-After"] == "1"
     assert other.status_code == 200
-    assert [run["status"] for run in service.runs_of(user.person)] == ["COMPLETED"] * RUNS_OF_A_USER
+    assert [run["status"] for run in service.runs_of(user.person)] == ["CANCELLED"] * RUNS_OF_A_USER
     assert user.chat(service.agent()).status_code == 200
 
 
@@ -93,30 +95,12 @@ async def test_L2_runs_of_a_user_on_a_stream_is_an_error_frame(
     service: Service, user: Caller, slow: Agent, quick: Agent
 ) -> None:
     """The refused connection stays usable: once a run is cancelled its next message is served."""
-    async with anyio.create_task_group() as tasks:
-        started: list[str] = []
-        let_go = anyio.Event()
-
-        async def hold() -> None:
-            async with service.connect(slow, user.person) as socket:
-                await say(socket, message="Hello")
-                started.append((await first(socket, "started"))["execution_id"])
-                await let_go.wait()
-                await say(socket, type="cancel", execution_id=started[0])
-                await answer_of(socket)
-
-        for _ in range(RUNS_OF_A_USER):
-            tasks.start_soon(hold)
-        await eventually_async(lambda: len(started) == RUNS_OF_A_USER, "all runs started")
-        async with service.connect(quick, user.person) as socket:
+    async with service.connect(quick, user.person) as socket:
+        async with runs_of(service, user, slow):
             await say(socket, message="Hello", request_id="late")
             error = await hear(socket)
-            let_go.set()
-            await eventually_async(
-                lambda: any(run["completed_at"] for run in service.runs_of(user.person)), "a run ended"
-            )
-            await say(socket, message="Hello")
-            frames = await answer_of(socket)
+        await say(socket, message="Hello")
+        frames = await answer_of(socket)
 
     assert error["type"] == "error"
     assert error["error"]["code"] == "concurrency_limit"

@@ -396,8 +396,9 @@ async def test_F14_client_closes_during_a_run(
     service: Service, user: Caller, slow: Agent, on_disconnect: str, status: str, code: str | None
 ) -> None:
     """The close is answered at once; the run is cancelled, or goes on without its client."""
+    words = {"cancel": 40, "continue": 12}[on_disconnect]  # in both cases more than can have been read
     async with service.connect(slow, user.person) as socket:
-        await say(socket, message="Hello", on_disconnect=on_disconnect)
+        await say(socket, message="Hello", on_disconnect=on_disconnect, max_tokens=words)
         text = (await first(socket, "delta"))["delta"]
         await socket.close()
         closed = socket.close_code
