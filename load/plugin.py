@@ -27,6 +27,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 import gevent
+from gevent.event import Event
 from locust import User, events
 from locust.env import Environment
 from locust.runners import LocalRunner, Runner
@@ -66,6 +67,7 @@ class Plugin:
     def __init__(self) -> None:
         self.run: LoadRun | None = None
         self.interrupted = False
+        self.quitting = False
         self.lock = threading.RLock()
         self.environment: Environment
 
@@ -87,6 +89,8 @@ class Plugin:
                 )
             if environment.shape_class is not None:
                 raise UsageError("a LoadTestShape switches off -u, -r and -t; drop it from the locustfile")
+            # Locust's fails when it is called again before it has ended: by a second signal, by -t.
+            runner.stop = one_at_a_time(runner.stop)  # type: ignore[method-assign]
             self.catch_signals()
             if web_ui is None:
                 self.begin(options)
@@ -131,6 +135,9 @@ class Plugin:
             self.run.ledger.defects.append(f"{type(exception).__name__}: {exception}")
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
+        if self.quitting:
+            Event().wait()  # after a second signal; the process is ended by whoever came first
+        self.quitting = True
         with exiting():
             self.runner.stop()
             code = self.finish()
@@ -277,6 +284,17 @@ class exiting:  # noqa: N801  # reads as a statement
         if isinstance(error, Exception):
             logging.getLogger("streamgauge").error("a defect in the instrument", exc_info=error)
             sys.exit(int(ExitCode.INVALID))
+
+
+def one_at_a_time(stop: Callable[[], None]) -> Callable[[], None]:
+    """Who calls it meanwhile waits until it has ended."""
+    lock = threading.RLock()
+
+    def locked() -> None:
+        with lock:
+            stop()
+
+    return locked
 
 
 def leave(status: int = 0, message: str | None = None) -> NoReturn:

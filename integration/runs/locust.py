@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ def running(
     prefix: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[str]]:
     """A started `locust`, in a process group of its own that is gone afterwards. prefix: put before it."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*prefix, *command(*args, reports=reports)],
         cwd=cwd,
         env=environment(env),
@@ -87,15 +86,9 @@ def running(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-
-def reports_folder() -> Path:
-    """A fresh folder for the reports of one run."""
-    return Path(tempfile.mkdtemp(prefix="streamgauge-"))
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
