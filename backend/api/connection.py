@@ -168,6 +168,9 @@ class Connection:
             await self._close_for(problem, asked=True)
         elif problem is not None:
             await self._refused(problem, turn.request_id)
+        elif turn.broke:
+            await self._socket.close(_INTERNAL_ERROR, ErrorCode.INTERNAL.value)  # S6
+            self._over()
         if self._pending is not None:
             await self._close_for(self._pending, asked=False)
 

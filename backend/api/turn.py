@@ -33,6 +33,12 @@ class Turn:
     def request_id(self) -> str | None:
         return self._order.request_id if self._order is not None else None
 
+    @property
+    def broke(self) -> bool:
+        """Whether its run ended by an exception that nobody expected; the frame said that a close follows."""
+        outcome = self.run.outcome if self.run is not None else None
+        return outcome is not None and outcome.code is ErrorCode.INTERNAL
+
     def superseded(self) -> None:
         self._superseded = True
         self._scope.cancel()

@@ -93,7 +93,7 @@ class RunRecord:
                 outcome.problem,
                 partial=self.text,
                 correlation_id=self.admitted.order.correlation_id,
-                fatal=outcome.stop is Stop.SHUTDOWN,
+                fatal=outcome.stop is Stop.SHUTDOWN or outcome.code is ErrorCode.INTERNAL,
             )
         self.log.append(frame, terminal=True)
 
