@@ -33,8 +33,10 @@ from backend.storage.session import Database
 
 log = telemetry.logger(__name__)
 
-# What stopped runs may take to be stored, and connections to say goodbye; the server adds its own second.
+# What stopped runs may take to be stored, and then connections to say goodbye. A reader that never reads
+# takes all of its half second, and of the server's flush: together they must stay well below two seconds.
 _END_S = 1.0
+_GOODBYE_S = 0.5
 _EVICTION_S = 0.5
 
 
@@ -197,7 +199,7 @@ class Runs:
                 await self._wait_idle()
                 group.cancel_scope.cancel()
         await self._end_all()
-        with anyio.move_on_after(_END_S):
+        with anyio.move_on_after(_GOODBYE_S):
             async with anyio.create_task_group() as group:
                 for connection in self.connections.open():
                     group.start_soon(connection.restart)
