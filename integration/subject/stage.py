@@ -94,11 +94,17 @@ def running(
     seed: Seed | None = None,
     python: Path | None = None,
     fresh: bool = True,
+    covered: bool = True,
 ) -> Generator[Service, None, None]:
-    """A server on a copy of the seed; with `fresh=False` on what the last server of that name left behind."""
+    """A server on a copy of the seed; with `fresh=False` on what the last server of that name left behind.
+
+    `covered=False`: its lines do not count, and its end does not wait for them to be written.
+    """
     config = seeded(measured, bundled(0, {**GENEROUS, **settings}), seed=seed, fresh=fresh)
     if python is not None:
         config = replace(config, python=python)
+    if not covered:
+        config = replace(config, coverage="off")
     with served(measured, config, name) as service:
         yield service
 
