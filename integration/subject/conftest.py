@@ -124,10 +124,11 @@ def impatient(services: Serve) -> Service:
 
 @pytest.fixture(scope="session")
 def narrow(services: Serve) -> Service:
-    """A server with room for one run and three connections."""
+    """A server with room for one run and three connections, which keeps no frames of a run that has ended."""
     return services(
         "narrow",
         BACKEND_MAX_RUNS="1",
         BACKEND_RUN_QUEUE_TIMEOUT="1",
         BACKEND_MAX_CONNECTIONS="3",
+        BACKEND_REPLAY_TTL="0",
     )

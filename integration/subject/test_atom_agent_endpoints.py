@@ -43,6 +43,7 @@ from integration.factories import (
     bind,
 )
 from integration.subject.clients import sync_url
+from integration.subject.stage import seeded
 from integration.timing import PATIENCE_S
 from load.target.config import bundled
 from load.target.launch import Target
@@ -59,7 +60,7 @@ UNLIMITED: dict[str, Any] = {"rate_burst": 1_000_000, "rate_messages_per_min": 1
 def server(measured: Measured) -> Target:
     """A real server; the application in this process works on the same database."""
     env = {f"BACKEND_{name.upper()}": str(value) for name, value in UNLIMITED.items()}
-    return measured.launch(bundled(1, env), "atom")
+    return measured.launch(seeded(measured, bundled(0, env)), "atom")
 
 
 @pytest.fixture(scope="module")

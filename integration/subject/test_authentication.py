@@ -92,6 +92,19 @@ async def test_A5_revoked_token_is_found_at_the_next_frame(
     assert (await service.converse(quick, user.person))[-1]["type"] == "done"
 
 
+async def test_agent_archived_while_connected_is_4404(impatient: Service) -> None:
+    """A connection to an agent that is gone ends within the recheck interval."""
+    agent, user = impatient.agent(), impatient.caller()
+    async with impatient.connect(agent, user.person, subprotocols=AGENTCHAT) as socket:
+        await first(socket, "ready")
+        assert impatient.admin.delete(f"/api/agents/{agent.id}").status_code == 204
+        frames, code, reason = await to_the_close(socket)
+
+    assert [frame["error"]["code"] for frame in frames] == ["not_found"]
+    assert frames[0]["fatal"] is True
+    assert (code, reason) == (4404, "not_found")
+
+
 async def test_A5_revoked_token_is_found_within_the_recheck_interval(
     impatient: Service, clocks: Clocks
 ) -> None:

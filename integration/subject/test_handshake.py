@@ -83,6 +83,9 @@ async def test_H3_revoked_token_gets_the_same_401(service: Service, user: Caller
         "https://app.example:8443",  # another port
         "https://app.example.evil.example",
         "https://app.example@evil.example",
+        "https://app.example:port",
+        "https://[",
+        "",
     ],
 )
 async def test_H5_foreign_origin_is_403(service: Service, user: Caller, quick: Agent, origin: str) -> None:

@@ -112,6 +112,7 @@ def test_L13_what_does_not_parse_is_400(service: Service, user: Caller, quick: A
         pytest.param('{"message": "a\\u0000b"}', "/message", id="escaped NUL"),
         pytest.param('{"message": "Hi", "max_tokens": 9223372036854775808}', "/max_tokens", id="2^63"),
         pytest.param('{"message": "Hi", "max_tokens": -1}', "/max_tokens", id="below zero"),
+        pytest.param('{"message": "Hi", "max_tokens": ' + "9" * 5000 + "}", "", id="5,000 digits"),
         pytest.param('{"message": "Hi", "metadata": {"a": "\\udc00"}}', "/metadata/a", id="surrogate inside"),
         pytest.param('{"message": "Hi", "metadata": {"a": "\\u0000"}}', "/metadata/a", id="NUL inside"),
         pytest.param(
@@ -254,7 +255,10 @@ def test_L15_unknown_method_is_a_bare_400(user: Caller) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "eyJ9", "=" * 10, "é", "a" * 3000])
-@pytest.mark.parametrize("path", ["/api/tokens", "/api/sessions", "/api/agents/{agent}/executions"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/tokens", "/api/sessions", "/api/agents/{agent}/executions", "/api/sessions/any/messages"],
+)
 def test_L15_bad_cursor_is_400(service: Service, user: Caller, quick: Agent, path: str, cursor: str) -> None:
     """A cursor that this service did not make is refused, not guessed at."""
     response = user.get(path.format(agent=quick.id), params={"cursor": cursor})

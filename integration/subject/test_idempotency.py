@@ -171,3 +171,49 @@ async def test_L12_of_clients_at_the_same_instant_one_generates(
     assert run["status"] == "COMPLETED"
     assert {execution_id for _, execution_id in answers} == {run["id"]}
     assert {status for status, _ in answers} - {409} == {200}  # 409: still in progress when it came
+
+
+async def test_L12_after_the_replay_time_only_the_end_is_told(narrow: Service) -> None:
+    """This server keeps no frames: the terminal frame is rebuilt from the row, the same as it was."""
+    agent, user = narrow.agent(), narrow.caller()
+    body = {"message": "Hello", "request_id": "later"}
+    async with narrow.connect(agent, user.person) as socket:
+        await say(socket, **body)
+        once = await answer_of(socket)
+        await say(socket, **body)
+        later = await answer_of(socket)
+
+    assert later == once[-1:]
+    assert len(narrow.runs_of(user.person)) == 1
+
+
+async def test_L12_cancelled_request_is_told_again(narrow: Service) -> None:
+    """A cancelled run is not run again by asking for it again."""
+    agent, user = narrow.agent(tokens=40, interval_ms=50), narrow.caller()
+    body = {"message": "Hello", "request_id": "cancelled"}
+    async with narrow.connect(agent, user.person) as socket:
+        await say(socket, **body)
+        await first(socket, "delta")
+        await say(socket, type="cancel", request_id="cancelled")
+        once = await answer_of(socket)
+        await say(socket, **body)
+        later = await answer_of(socket)
+
+    assert once[-1]["type"] == "cancelled"
+    assert later == once[-1:]
+    assert len(narrow.runs_of(user.person)) == 1
+
+
+async def test_L12_final_failure_is_told_again_on_a_stream(narrow: Service) -> None:
+    """A failure that no retry would mend is rebuilt with its code."""
+    agent, user = narrow.agent(model="none/x"), narrow.caller()
+    body = {"message": "Hello", "request_id": "failed"}
+    async with narrow.connect(agent, user.person) as socket:
+        await say(socket, **body)
+        once = await answer_of(socket)
+        await say(socket, **body)
+        later = await answer_of(socket)
+
+    assert [frame["error"]["code"] for frame in (*once[-1:], *later)] == ["no_provider"] * 2
+    assert later[0]["seq"] == once[-1]["seq"]
+    assert len(narrow.runs_of(user.person)) == 1

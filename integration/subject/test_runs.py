@@ -481,6 +481,27 @@ def test_sessions_and_their_messages(service: Service, user: Caller, quick: Agen
     assert messages[1]["content"] == answer["response"]
 
 
+def test_inv_N1_walking_messages_by_cursor(service: Service, user: Caller) -> None:
+    """Every message once, in order, also when a turn comes in between."""
+    agent = service.agent(tokens=1)
+    for text in ("One", "Two", "Three"):
+        user.chat(agent, text, session_id="long")
+    [session] = user.get("/api/sessions").json()["items"]
+
+    seqs, cursor = [], None
+    while True:
+        query = {"limit": 4} | ({"cursor": cursor} if cursor else {})
+        page = user.get(f"/api/sessions/{session['id']}/messages", params=query).json()
+        seqs += [one["seq"] for one in page["items"]]
+        if cursor is None:
+            user.chat(agent, "Four", session_id="long")
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert seqs == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
 def test_the_conversation_is_the_prompt(service: Service, user: Caller, quick: Agent) -> None:
     """The second turn of a session is answered with the first in mind: more prompt, another text."""
     first_turn, second_turn = (user.chat(quick, "Hello", session_id="memory").json() for _ in range(2))
