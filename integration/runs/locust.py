@@ -64,7 +64,12 @@ def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:  # read only
 def headless(*args: str, reports: Path, env: Mapping[str, str] = {}, cwd: Path = ROOT) -> Ended:
     """One headless run to its end; killed after TIMEOUT_S."""
     with running("--headless", *args, reports=reports, env=env, cwd=cwd) as process:
-        out, err = process.communicate(timeout=TIMEOUT_S)
+        return over(process, reports)
+
+
+def over(process: subprocess.Popen[str], reports: Path) -> Ended:
+    """What a started run left, once it is over. Raises TimeoutExpired after TIMEOUT_S."""
+    out, err = process.communicate(timeout=TIMEOUT_S)
     return Ended(process.returncode, err + out, tuple(filter(None, out.splitlines())), reports)
 
 

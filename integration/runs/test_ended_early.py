@@ -12,7 +12,7 @@ from subprocess import Popen
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from integration.runs.locust import TIMEOUT_S, Ended, running
+from integration.runs.locust import over, running
 from integration.timing import eventually
 
 pytestmark = pytest.mark.holds
@@ -46,12 +46,6 @@ def target_of(locust: Popen[str], reports: Path) -> int:
     ]
     (target,) = pids
     return target
-
-
-def over(locust: Popen[str], reports: Path) -> Ended:
-    """What it left, once it is over."""
-    out, err = locust.communicate(timeout=TIMEOUT_S)
-    return Ended(locust.returncode, err + out, tuple(filter(None, out.splitlines())), reports)
 
 
 @pytest.mark.parametrize(
