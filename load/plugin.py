@@ -298,9 +298,9 @@ def one_at_a_time(stop: Callable[[], None]) -> Callable[[], None]:
 
 
 def leave(status: int = 0, message: str | None = None) -> NoReturn:
-    """How argparse ends; what it says, in one line."""
+    """How argparse ends; `locust: error: …` in one line, as all that cannot be done."""
     if message:
-        say(message.strip())
+        say(f"{ExitCode.USAGE.name}: {message.partition(': error: ')[2].strip()}")
     sys.exit(status)
 
 
