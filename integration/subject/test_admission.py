@@ -112,7 +112,7 @@ async def test_L2_runs_of_a_user_on_a_stream_is_an_error_frame(
 @pytest.mark.parametrize("level", list(Maturity))
 async def test_L6_every_action_of_every_level_over_http(service: Service, level: Maturity) -> None:
     """Each cell of the table: allowed ones run, others are 403, audited and leave no run."""
-    agent = service.demo[level]
+    agent = service.agent(level)
     allowed: list[str] = []
     denied: list[str] = []
     callers = [service.caller() for _ in range(3)]  # 22 actions, bursts of 10

@@ -61,7 +61,7 @@ async def test_A2_token_expires_during_a_run(service: Service, user: Caller, slo
     _, headers = short_lived(user)
     async with service.connect(slow, headers=headers, subprotocols=AGENTCHAT) as socket:
         await hear(socket)
-        await say(socket, type="chat", message="Hello")
+        await say(socket, type="chat", message="Hello", max_tokens=30)  # 1.5 s, half of it without a token
         answer = await answer_of(socket)
         frames, code, _ = await to_the_close(socket)
 
@@ -110,7 +110,7 @@ async def test_A5_revoked_token_is_found_within_the_recheck_interval(
 ) -> None:
     """A silent connection is asked about its token every half second."""
     user = impatient.caller()
-    agent = impatient.demo["INTERN"]
+    agent = impatient.agent()
     token_id, headers = short_lived(user, None)
     async with impatient.connect(agent, headers=headers, subprotocols=AGENTCHAT) as socket:
         await first(socket, "ready")

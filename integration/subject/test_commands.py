@@ -117,11 +117,6 @@ def test_user_add_makes_a_user_once(filled: Filled) -> None:
     assert refused(again) == "user: new.boss@example.org exists"
 
 
-def test_wrong_usage_is_2(filled: Filled) -> None:
-    """A command line that makes no sense is a usage error."""
-    assert filled.command("demo", "--users", "-1").returncode == 2
-
-
 def test_D12_wrong_schema_revision_is_78(command: Command, migrated: Path) -> None:
     """A database of another revision ends the start; migrating forward makes it good again."""
     shutil.copy(migrated, command.prepared())

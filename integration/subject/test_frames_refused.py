@@ -317,7 +317,7 @@ async def test_F11_flood_of_pings_is_answered(service: Service, user: Caller, qu
 
 async def test_F12_no_first_frame_is_4408(impatient: Service, clocks: Clocks) -> None:
     """Who connects and says nothing is told so, and disconnected."""
-    agent, user = impatient.demo["INTERN"], impatient.caller()
+    agent, user = impatient.agent(), impatient.caller()
     begun = time.monotonic()
     async with impatient.connect(agent, user.person, subprotocols=AGENTCHAT) as socket:
         await hear(socket)
@@ -334,7 +334,7 @@ async def test_F12_no_first_frame_is_4408(impatient: Service, clocks: Clocks) ->
 
 async def test_F12_idle_after_an_answer_is_4408(impatient: Service, clocks: Clocks) -> None:
     """The clock of idleness begins with the end of an answer; the plain contract sees only the close."""
-    agent, user = impatient.demo["INTERN"], impatient.caller()
+    agent, user = impatient.agent(), impatient.caller()
     async with impatient.connect(agent, user.person) as socket:
         await say(socket, message="Hello")
         await answer_of(socket)

@@ -44,7 +44,7 @@ def chat_head(user: Caller, agent: Agent, *more: str) -> bytes:
 @pytest.mark.parametrize("framing", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 def test_L16_body_that_never_ends_is_408(impatient: Service, clocks: Clocks, framing: str) -> None:
     """After the body timeout a problem and the end of the connection, with or without a length."""
-    agent, user = impatient.demo["INTERN"], impatient.caller()
+    agent, user = impatient.agent(), impatient.caller()
     with RawClient(impatient) as client:
         begun = time.monotonic()
         part = b'{"message": ' if "Length" in framing else b'c\r\n{"message": \r\n'
