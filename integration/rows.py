@@ -18,6 +18,9 @@ CATALOGUE = ROOT / "docs" / "errors.md"
 WHOLE = {ROOT, ROOT / "integration", ROOT / "integration" / "subject"}
 """Naming one of these, and no selection beside it, runs every test of the subject."""
 
+WITHOUT_LONG = "not holds"
+"""The default of pyproject.toml selects this; it is no selection of the user's."""
+
 ID = re.compile(r"[A-Z]\d{1,2}")
 
 
@@ -110,7 +113,8 @@ def rows_now() -> tuple[Row, ...]:
 def is_whole(config: pytest.Config) -> bool:
     named = {(config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args}
     option = config.option
-    selected = option.keyword or option.markexpr or option.deselect or option.lf or option.collectonly
+    marked = option.markexpr not in ("", WITHOUT_LONG)
+    selected = option.keyword or marked or option.deselect or option.lf or option.collectonly
     nodes = any("::" in arg for arg in config.args)
     return bool(named & WHOLE) and not selected and not nodes
 
