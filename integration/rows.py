@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ WHOLE = {ROOT, ROOT / "integration", ROOT / "integration" / "subject"}
 
 WITHOUT_LONG = "not holds"
 """The default of pyproject.toml selects this; it is no selection of the user's."""
+
+DEFAULT_MARKS = "not holds"
+"""What pyproject.toml selects: leaving out the long tests is no selection of somebody's own."""
 
 ID = re.compile(r"[A-Z]\d{1,2}")
 
@@ -62,6 +66,13 @@ class Reached:
 
     def __init__(self) -> None:
         self.outcomes: dict[str, list[str]] = defaultdict(list)
+        self.long: set[str] = set()
+        """Rows with tests that only `make holds` runs."""
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        for item in items:
+            if item.get_closest_marker("holds") is not None:
+                self.long.update(ids_of(item.nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
@@ -72,6 +83,8 @@ class Reached:
         outcomes = self.outcomes.get(row.id, [])
         if outcomes:
             return "reached" if set(outcomes) == {"passed"} else "FAILED"
+        if row.id in self.long:
+            return "by make holds"
         return "MISSING" if row.built else f"not built ({row.stage})"
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -97,9 +110,11 @@ class Reached:
         ]
         reached = sum(self.state(row) == "reached" for row in rows)
         later = sum(self.state(row).startswith("not built") for row in rows)
+        long = sum(self.state(row) == "by make holds" for row in rows)
         faults = self.faults()
         lines.append(
-            f"{len(rows)} rows: {reached} reached, {later} not built, {len(faults)} missing or failed"
+            f"{len(rows)} rows: {reached} reached, {long} by make holds, {later} not built,"
+            f" {len(faults)} missing or failed"
         )
         if faults:
             lines.append("missing or failed: " + " ".join(faults))

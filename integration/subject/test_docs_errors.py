@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import Literal
 
 import pytest
 
 from backend.errors import TABLE, ErrorCode
-from integration.rows import CATALOGUE, ID, ROOT, catalogue, ids_of
+from integration.rows import CATALOGUE, ID, ROOT, Reached, catalogue, ids_of, is_whole
 
 PAGE = CATALOGUE.read_text(encoding="utf-8")
 ROWS = catalogue(PAGE)
@@ -121,3 +122,48 @@ def ids_in_code() -> dict[str, set[str]]:
 def test_ids_in_names_of_tests(nodeid: str, ids: tuple[str, ...]) -> None:
     """Only ids right behind `test_` name a row; invariants are no rows."""
     assert ids_of(nodeid) == ids
+
+
+def report(nodeid: str, outcome: Literal["passed", "failed"]) -> pytest.TestReport:
+    return pytest.TestReport(nodeid, ("", None, ""), {}, outcome, None, "call")
+
+
+def test_a_built_row_without_a_passing_test_is_a_fault() -> None:
+    """No test, or one that failed beside one that passed: both are faults; rows to come are not."""
+    reached = Reached()
+    for row in ROWS:
+        if row.id != "H1":
+            reached.pytest_runtest_logreport(report(f"a.py::test_{row.id}_x", "passed"))
+    reached.pytest_runtest_logreport(report("a.py::test_H2_y", "failed"))
+
+    assert reached.faults() == ["H1", "H2"]
+    assert reached.table()[-1] == "missing or failed: H1 H2"
+
+
+def test_rows_of_stages_to_come_stand_as_not_built() -> None:
+    """A row whose stage is not listed under Built is named with its stage, and is no fault."""
+    row = next(row for row in catalogue("Built: core\n| W1 | workflows | x |"))
+
+    assert Reached().state(row) == "not built (workflows)"
+
+
+@pytest.mark.parametrize(
+    ("args", "whole"),
+    [
+        ([], True),
+        (["integration/subject"], True),
+        (["integration"], True),
+        (["integration/subject", "-m", "not holds"], True),
+        (["integration/subject", "-m", "holds"], False),
+        (["integration/subject/test_runs.py"], False),
+        (["integration/subject", "-k", "H1"], False),
+        (["integration/subject", "--deselect", "integration/subject/test_runs.py"], False),
+    ],
+)
+def test_rows_are_asked_for_when_all_tests_run(
+    pytestconfig: pytest.Config, args: list[str], whole: bool
+) -> None:
+    """A selection of tests cannot reach every row, and is not blamed for it."""
+    config = pytest.Config.fromdictargs({}, ["-p", "no:locust", "--rootdir", str(ROOT), *args])
+
+    assert is_whole(config) is whole
