@@ -174,10 +174,17 @@ def resident_bytes(service: Service) -> int:
 # How a client leaves
 
 
+def cut(wire: Any, *, reset: bool) -> None:
+    """Ends a connection under its owner's feet, by RST or by FIN."""
+    if reset:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    else:
+        wire.shutdown(socket.SHUT_WR)
+
+
 def reset(connection: ClientConnection) -> None:
     """RST: what a crashed client's machine sends."""
-    wire = connection.transport.get_extra_info("socket")
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    cut(connection.transport.get_extra_info("socket"), reset=True)
     connection.transport.abort()
 
 

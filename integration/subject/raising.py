@@ -1,0 +1,41 @@
+"""An application that raises, inside the layers that the service puts around its own."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.api.edge import Edge
+from backend.api.guard import WebSocketGuard
+
+SECRET = "what nobody outside may read"
+
+
+def create_app() -> ASGIApp:
+    return Edge(WebSocketGuard(raising))
+
+
+async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+    """`/begun` raises in the middle of its answer, anything else at once."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+        return
+    await receive()
+    if scope["path"] == "/begun" and scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+    elif scope["path"] == "/begun":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"so far", "more_body": True})
+    fail()
+
+
+async def live(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def fail() -> NoReturn:
+    raise RuntimeError(SECRET)

@@ -1,0 +1,535 @@
+"""Rows S: signals, limits, exceptions nobody expected, and what is left after a thousand streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx2
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from integration.clocks import Clocks
+from integration.covered import Measured
+from integration.subject import stage
+from integration.subject.clients import (
+    AGENTCHAT,
+    Agent,
+    Caller,
+    Frame,
+    Person,
+    Service,
+    answer_of,
+    first,
+    hear,
+    say,
+    text_of,
+)
+from integration.subject.raising import SECRET
+from integration.subject.stage import assert_row, assert_whole, ended
+from integration.timing import MS, PATIENCE_S, SCALE, eventually_async
+from load.target.config import ROOT, TargetConfig
+
+pytestmark = pytest.mark.anyio
+
+FLOOD = " ".join("x" * 3999 for _ in range(120))
+
+
+def kill(service: Service, number: signal.Signals) -> float:
+    os.kill(service.target.pid, number)
+    return time.monotonic()
+
+
+async def gone(service: Service, within_s: float) -> int:
+    """Waits for the end of the process: its exit code, which the launcher makes 0 after a drained SIGTERM."""
+    death = await eventually_async(service.target.death, "the end of the process", within_s)
+    assert death is not None
+    return death.returncode
+
+
+async def rest(connection: ClientConnection) -> list[Frame]:
+    """Everything up to the close."""
+    frames = []
+    with anyio.fail_after(PATIENCE_S):
+        try:
+            while True:
+                frames.append(json.loads(await connection.recv()))
+        except ConnectionClosed:
+            return frames
+
+
+async def assert_next_is_served(service: Service, user: Caller, agent: Agent) -> None:
+    frames = await service.converse(agent, user.person)
+    assert frames[-1]["type"] == "done"
+    assert_whole(frames)
+
+
+# S1, S2, S3: SIGTERM
+
+DRAIN_S = 1.5
+
+
+async def test_S1_S2_sigterm(measured: Measured) -> None:
+    """Twenty runs and a reader that never reads: half of the runs finish within the drain, half do not.
+
+    Each client is told before and gets its terminal frame and 1012; a late one gets a refusal it can read.
+    The process is gone within the drain and 2 s, and the rows agree with what was told.
+    """
+    settings = {
+        "BACKEND_DRAIN_TIMEOUT": str(DRAIN_S),
+        "BACKEND_MESSAGE_MAX_CHARS": "1000000",
+        "BACKEND_WS_MAX_MESSAGE_BYTES": "1000000",
+    }
+    with stage.running(measured, "drain", settings, covered=False) as service:
+        user = service.caller()
+        short = service.agent(tokens=40, interval_ms=25)
+        long = service.agent(tokens=2000, interval_ms=25)
+        echo = service.agent(model="embedded/echo-1", interval_ms=5)
+        views: dict[int, tuple[list[Frame], int | None]] = {}
+        started: list[int] = []
+
+        async def follow(number: int) -> None:
+            protocols = AGENTCHAT if number < 18 else None
+            agent = short if number % 2 == 0 else long
+            async with service.connect(agent, user.person, subprotocols=protocols) as connection:
+                await say(connection, type="chat", message="Hello")
+                frames = [await first(connection, "started")]
+                started.append(number)
+                frames += await rest(connection)
+                views[number] = (frames, connection.close_code)
+
+        with stage.RawClient(service, receive_buffer=4096) as stuck:
+            stuck.upgrade(echo, user.person)
+            stuck.say(type="chat", message=FLOOD)
+            async with anyio.create_task_group() as group:
+                for number in range(20):
+                    group.start_soon(follow, number)
+                await eventually_async(lambda: len(started) == 20, "twenty runs")
+                told_at = kill(service, signal.SIGTERM)
+                await eventually_async(lambda: service.http.get("/health/ready").status_code == 503, "drain")
+                status, refusal, headers = await service.refusal(short, user.person)
+                chat = await anyio.to_thread.run_sync(user.chat, short)
+            code = await gone(service, DRAIN_S + PATIENCE_S)
+            took_s = time.monotonic() - told_at
+        rows = {row["id"]: row for row in service.runs_of(user.person)}
+
+    assert code == 0
+    assert DRAIN_S <= took_s <= (DRAIN_S + 2) * SCALE
+    assert (status, refusal["code"]) == (503, "server_shutdown")
+    assert int(headers["Retry-After"]) >= 1
+    assert (chat.status_code, chat.json()["code"]) == (503, "server_shutdown")
+    assert {close_code for _, close_code in views.values()} == {1012}
+    for number, (frames, _) in views.items():
+        notices = [frame for frame in frames if frame["type"] == "going_away"]
+        own = [frame for frame in frames if frame["type"] != "going_away"]
+        row = rows.pop(own[0]["execution_id"])
+        assert_whole(own)
+        expected = {"type": "going_away", "reason": "shutdown", "drain_ms": round(DRAIN_S * 1000)}
+        assert notices == ([expected] if number < 18 else [])
+        if number % 2 == 0:
+            assert own[-1]["type"] == "done"
+            assert_row(row, "COMPLETED", None, text_of(own))
+        else:
+            assert (own[-1]["type"], own[-1]["fatal"]) == ("error", True)
+            assert own[-1]["error"]["code"] == "server_shutdown"
+            assert own[-1]["partial"] == text_of(own)
+            assert_row(row, "INTERRUPTED", "server_shutdown", text_of(own))
+    # What is left is the run of the reader that never read; it was at its end or in the middle.
+    [left] = rows.values()
+    assert left["completed_at"] is not None
+
+
+async def test_S3_second_sigterm(measured: Measured) -> None:
+    """The drain is cut short: what runs is interrupted at once, and told so."""
+    with stage.running(measured, "hurry", {"BACKEND_DRAIN_TIMEOUT": "60"}) as service:
+        user = service.caller()
+        long = service.agent(tokens=2000, interval_ms=25)
+        async with service.connect(long, user.person, subprotocols=AGENTCHAT) as connection:
+            await say(connection, type="chat", message="Hello")
+            frames = [await first(connection, "started")]
+            kill(service, signal.SIGTERM)
+            while frames[-1]["type"] != "going_away":
+                frames.append(await hear(connection))
+            told_at = kill(service, signal.SIGTERM)
+            frames += await rest(connection)
+        code = await gone(service, PATIENCE_S)
+        took_s = time.monotonic() - told_at
+        row = service.run(frames[0]["execution_id"])
+
+    assert code == 0
+    assert took_s <= 2 * SCALE
+    own = [frame for frame in frames if frame["type"] != "going_away"]
+    assert len(own) == len(frames) - 1
+    assert_whole(own)
+    assert own[-1]["error"]["code"] == "server_shutdown"
+    assert own[-1]["fatal"] is True
+    assert connection.close_code == 1012
+    assert_row(row, "INTERRUPTED", "server_shutdown", text_of(own))
+
+
+# S4: SIGKILL
+
+LEASE_MS = 1500
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(3), pytest.param(20, marks=[pytest.mark.holds, pytest.mark.timeout(600)])]
+)
+async def test_S4_sigkill(measured: Measured, clocks: Clocks, kills: int) -> None:
+    """Killed under eight writers, again and again: what was told is stored, once, and nothing stays open."""
+    name = f"killed-{kills}"
+    settings = {"BACKEND_LEASE_TTL": str(LEASE_MS / 1000), "BACKEND_REPLAY_TTL": "60"}
+    draw = random.Random(4)
+    told: dict[str, Frame] = {}
+    lost: list[Frame] = []
+    for number in range(kills + 1):
+        with stage.running(measured, name, settings, fresh=number == 0) as service:
+            served_at = time.time()
+            user = Caller(service.http, service.person())
+            if lost:
+                await assert_interrupted(service, user, lost, served_at)
+                lost.clear()
+            agent = service.agent(tokens=3, interval_ms=2)
+            if number < kills:
+                await write_until_killed(service, user.person, agent, f"{number}", told, lost, draw)
+            else:
+                await assert_next_is_served(service, user, agent)
+                stored = {row["request_id"]: row for row in service.runs_of(user.person)}
+                messages = service.rows(
+                    "SELECT execution_id, count(*) AS n FROM chat_messages"
+                    " WHERE author = 'assistant' GROUP BY execution_id"
+                )
+                open_rows = service.rows("SELECT id FROM agent_executions WHERE completed_at IS NULL")
+
+    assert len(told) > 8 * kills
+    for request_id, done in told.items():
+        assert_row(stored[request_id], "COMPLETED", None, done["response"])
+        assert stored[request_id]["id"] == done["execution_id"]
+    assert {row["n"] for row in messages} == {1}
+    assert {done["execution_id"] for done in told.values()} <= {row["execution_id"] for row in messages}
+    assert open_rows == []
+
+
+async def write_until_killed(
+    service: Service,
+    person: Person,
+    agent: Agent,
+    label: str,
+    told: dict[str, Frame],
+    lost: list[Frame],
+    draw: random.Random,
+) -> None:
+    """Eight connections chat without a pause, a ninth follows a long run; all see 1006 in the end."""
+    long = service.agent(tokens=2000, interval_ms=25)
+    codes: list[int | None] = []
+    before = len(told)
+
+    async def write(number: int) -> None:
+        async with service.connect(agent, person) as connection:
+            try:
+                for turn in range(10_000):
+                    request_id = f"{label}-{number}-{turn}"
+                    await say(connection, message="Hello", request_id=request_id)
+                    told[request_id] = (await answer_of(connection))[-1]
+            except ConnectionClosed:
+                codes.append(connection.close_code)
+
+    async with service.connect(long, person) as connection, anyio.create_task_group() as group:
+        await say(connection, message="Hello")
+        lost.append(await first(connection, "started"))
+        for number in range(8):
+            group.start_soon(write, number)
+        await eventually_async(lambda: len(told) >= before + 16, "sixteen turns")
+        await anyio.sleep(draw.uniform(0, 300) * MS)
+        kill(service, signal.SIGKILL)
+        await rest(connection)
+        codes.append(connection.close_code)
+    assert codes == [1006] * 9
+
+
+async def assert_interrupted(service: Service, user: Caller, lost: list[Frame], served_at: float) -> None:
+    """Within a lease and a sweep of the new process; the client is told that its frames are gone."""
+    [started] = lost
+    row = await anyio.to_thread.run_sync(ended, service, started["execution_id"])
+    # The lease was renewed at most its whole length before the kill; the sweeps are a third of it apart.
+    assert time.time() - served_at <= LEASE_MS / 1000 * 4 / 3 + SCALE
+    assert_row(row, "INTERRUPTED", "server_shutdown")
+    async with service.connect(started["agent_id"], user.person) as connection:
+        await say(connection, type="resume", execution_id=row["id"], last_seq=1)
+        gap = await hear(connection)
+    assert (gap["error"]["code"], gap["error"]["run_status"]) == ("resume_gap", "INTERRUPTED")
+
+
+# S5, S6, S9: one process that goes on
+
+
+@pytest.fixture(scope="module")
+def service(measured: Measured) -> Iterator[Service]:
+    settings = {
+        "BACKEND_LEASE_TTL": "0.6",
+        "BACKEND_FIRST_TOKEN_TIMEOUT": "1.5",
+        "BACKEND_INTER_CHUNK_TIMEOUT": "60",
+        "BACKEND_REPLAY_TTL": "0.5",
+        "BACKEND_HEARTBEAT_INTERVAL": "0.25",
+        # Each connection has a page cache that fills up to 2 MB: few of them are soon full.
+        "BACKEND_DB_POOL_SIZE": "2",
+    }
+    with stage.running(measured, "process", settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def quick(service: Service) -> Agent:
+    return service.agent(tokens=2, first_token_ms=0, interval_ms=0)
+
+
+@pytest.mark.parametrize(
+    "stopped_s", [pytest.param(2.5), pytest.param(30, marks=[pytest.mark.holds, pytest.mark.timeout(120)])]
+)
+async def test_S5_stopped_and_continued(
+    service: Service, user: Caller, quick: Agent, clocks: Clocks, stopped_s: float
+) -> None:
+    """A process that stood still: a clock that ran out fires once, other runs go on and are not swept."""
+    mute = service.agent(first_token_ms=60_000)
+    steady = service.agent(tokens=int(stopped_s * 10) + 15, interval_ms=100)
+    async with (
+        service.connect(mute, user.person) as silent,
+        service.connect(steady, user.person, subprotocols=AGENTCHAT) as connection,
+    ):
+        await say(connection, type="chat", message="Hello")
+        frames = [await first(connection, "started"), await first(connection, "delta")]
+        await say(silent, message="Hello")
+        late = [await hear(silent)]
+        kill(service, signal.SIGSTOP)
+        await anyio.sleep(stopped_s)
+        kill(service, signal.SIGCONT)
+        late += await answer_of(silent)
+        beats = 0
+        while not frames[-1].get("done"):
+            frame = await hear(connection)
+            beats += frame["type"] == "heartbeat"
+            if frame["type"] != "heartbeat":
+                frames.append(frame)
+        await say(silent, type="ping", nonce="still there")
+        pong = await hear(silent)
+
+    assert [frame["type"] for frame in late] == ["started", "error"]
+    problem = late[1]["error"]
+    assert (problem["code"], problem["limit_ms"]) == ("first_token_timeout", 1500)
+    assert problem["elapsed_ms"] >= stopped_s * 1000 - 100
+    assert pong["type"] == "pong"
+    assert_whole(frames)
+    assert frames[-1]["type"] == "done"
+    # 1.5 s of a quarter-second beat and one for the time that stood still; a storm would be a beat for each.
+    assert beats <= 9
+    timed_out, completed = service.run(late[0]["execution_id"]), service.run(frames[0]["execution_id"])
+    assert_row(timed_out, "TIMED_OUT", "first_token_timeout", "")
+    assert_row(completed, "COMPLETED", None, text_of(frames))
+    for row in (timed_out, completed):
+        assert row["duration_ms"] >= stopped_s * 1000 - 100
+        moments = [row["queued_at"], row["started_at"], row["completed_at"]]
+        assert moments == sorted(moments)
+    assert service.metrics()["run_transition_conflicts_total"] == 0
+    await assert_next_is_served(service, user, quick)
+
+
+async def test_S6_run_that_breaks(service: Service, user: Caller, quick: Agent) -> None:
+    """A stored agent whose pace no clock can hold: `internal`, 1011, FAILED, and not a word of the reason."""
+    agent = service.agent()
+    pace = json.dumps({"embedded": {"first_token_ms": 10**400}})
+    stage.write(service, f"UPDATE agent_registry SET configuration = '{pace}' WHERE id = '{agent.id}'")
+    async with service.connect(agent, user.person) as connection:
+        await say(connection, message="Hello")
+        frames = await rest(connection)
+    answer = user.chat(agent)
+
+    assert_whole(frames)
+    assert [frame["type"] for frame in frames] == ["started", "error"]
+    assert (frames[1]["error"]["code"], frames[1]["fatal"]) == ("internal", True)
+    assert connection.close_code == 1011
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    for told in (json.dumps(frames), answer.text):
+        assert "Overflow" not in told
+        assert "Traceback" not in told
+    rows = service.runs_of(user.person)
+    assert [(row["status"], row["error_code"]) for row in rows] == [("FAILED", "internal")] * 2
+    await assert_next_is_served(service, user, quick)
+
+
+async def test_S6_endpoint_that_raises(measured: Measured) -> None:
+    """Whatever an application inside the service's outer layers raises, the wire says `internal`."""
+    config = TargetConfig(
+        app="integration.subject.raising:create_app",
+        app_dir=ROOT,
+        server="backend.server:make_server",
+        env={"BACKEND_PORT": "0"},
+        source=("backend",),
+        drop_env=("BACKEND_",),
+    )
+    target = measured.launch(config, "raising")
+    address = f"ws{target.url.removeprefix('http')}"
+    with httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False) as http:
+        answer = http.get("/at-once")
+        with pytest.raises(httpx2.RemoteProtocolError):
+            http.get("/begun")
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"{address}/at-once", proxy=None):
+                pass
+        async with connect(f"{address}/begun", proxy=None) as connection:
+            frames = await rest(connection)
+        again = http.get("/at-once")
+    target.stop()
+
+    assert answer.status_code == again.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "internal"
+    response = refused.value.response
+    assert response.status_code == 500
+    assert json.loads(response.body or b"")["code"] == "internal"
+    assert [(frame["type"], frame["fatal"]) for frame in frames] == [("error", True)]
+    assert frames[0]["error"]["code"] == "internal"
+    assert connection.close_code == 1011
+    for told in (answer.text, (response.body or b"").decode(), json.dumps(frames)):
+        assert SECRET not in told
+        assert "Traceback" not in told
+    assert target.log.read_text().count(SECRET) >= 4
+
+
+# S7: descriptors
+
+
+async def test_S7_descriptor_limit(measured: Measured, tmp_path: Path) -> None:
+    """Under `ulimit -n 256` the 129th connection is refused in words; streams go on, room is used again."""
+    python = stage.limited_python(tmp_path, "-n 256")
+    with stage.running(measured, "narrow", {}, python=python) as service:
+        user = service.caller()
+        agent = service.agent()
+        ready = service.http.get("/health/ready").json()
+        async with AsyncExitStack() as stack:
+            connections = [
+                await stack.enter_async_context(service.connect(agent, user.person)) for _ in range(128)
+            ]
+            status, refusal, headers = await service.refusal(agent, user.person)
+            await say(connections[0], message="Hello")
+            streamed = await answer_of(connections[0])
+            chat = await anyio.to_thread.run_sync(user.chat, agent)
+            await connections[1].close()
+            await eventually_async(lambda: service.metrics()["ws_connections"] == 127, "the freed place")
+            again = await service.converse(agent, user.person)
+        rows = service.runs_of(user.person)
+
+    assert ready["connection_cap"] == 128
+    assert (status, refusal["code"], refusal["retryable"]) == (503, "capacity", True)
+    assert int(headers["Retry-After"]) >= 1
+    assert streamed[-1]["type"] == "done"
+    assert chat.status_code == 200
+    assert again[-1]["type"] == "done"
+    assert [row["status"] for row in rows] == ["COMPLETED"] * 3
+
+
+# S9: leaks
+
+GAUGES = ("runs_active", "runs_unsettled", "ws_connections", "run_frame_log_bytes", "db_pool_in_use")
+
+
+@pytest.mark.parametrize(
+    ("warm", "streams", "growth"),
+    [
+        # Caches and the allocator take until about 2,000 streams to be as large as they will ever be.
+        pytest.param(200, 1000, 1.25, id="1000"),
+        pytest.param(3000, 10_000, 1.05, id="10000", marks=[pytest.mark.holds, pytest.mark.timeout(900)]),
+    ],
+)
+async def test_S9_leak_check(
+    service: Service, user: Caller, quick: Agent, warm: int, streams: int, growth: float
+) -> None:
+    """After many short streams of every kind descriptors, gauges and memory are where they were."""
+    long = service.agent(tokens=2000, interval_ms=25)
+    await use(service, user, quick, long, warm)
+    before = await at_rest(service)
+    await use(service, user, quick, long, streams)
+    after = await at_rest(service)
+
+    assert after["gauges"] == before["gauges"]
+    assert after["descriptors"] <= before["descriptors"]
+    assert after["resident"] <= growth * before["resident"]
+    ends = service.rows(
+        "SELECT status, count(*) AS n FROM agent_executions WHERE user_id = :id GROUP BY 1 ORDER BY 1",
+        id=user.person.id,
+    )
+    assert ends == [
+        {"status": "CANCELLED", "n": (warm + streams) // 5},
+        {"status": "COMPLETED", "n": (warm + streams) * 4 // 5},
+    ]
+    await assert_next_is_served(service, user, quick)
+
+
+async def at_rest(service: Service) -> dict[str, Any]:
+    """What the process holds once it holds nothing for a client."""
+
+    def look() -> dict[str, float]:
+        metrics = service.metrics()
+        return {name: metrics[name] for name in GAUGES}
+
+    await eventually_async(lambda: not any(look().values()) or None, "rest")
+    return {
+        "gauges": look(),
+        "descriptors": stage.descriptors(service),
+        "resident": stage.resident_bytes(service),
+    }
+
+
+async def use(service: Service, user: Caller, quick: Agent, long: Agent, streams: int) -> None:
+    """Of ten streams six go over a WebSocket, two over SSE; one is cancelled, one reset; eight at a time."""
+    gate = anyio.CapacityLimiter(8)
+
+    async def talk(turns: int) -> None:
+        async with gate, service.connect(quick, user.person) as connection:
+            for _ in range(turns):
+                await say(connection, message="Hello")
+                assert (await answer_of(connection))[-1]["type"] == "done"
+
+    async def leave(reset: bool) -> None:
+        async with gate, service.connect(long, user.person) as connection:
+            await say(connection, message="Hello", request_id=None)
+            started = await first(connection, "started")
+            if reset:
+                stage.reset(connection)
+            else:
+                await say(connection, type="cancel", execution_id=started["execution_id"])
+                assert (await answer_of(connection))[-1]["type"] == "cancelled"
+
+    async def read_events() -> None:
+        async with (
+            gate,
+            http.stream(
+                "POST",
+                f"/api/agents/{quick.id}/chat",
+                json={"message": "Hello", "stream": True},
+                headers={"Authorization": f"Bearer {user.person.token}"},
+            ) as response,
+        ):
+            body = await response.aread()
+            assert b"event: done" in body
+
+    async with (
+        httpx2.AsyncClient(base_url=service.target.url, timeout=PATIENCE_S, trust_env=False) as http,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(streams // 10):
+            group.start_soon(talk, 5)
+            group.start_soon(talk, 1)
+            group.start_soon(read_events)
+            group.start_soon(read_events)
+            group.start_soon(leave, True)
+            group.start_soon(leave, False)
