@@ -22,9 +22,6 @@ WHOLE = {ROOT, ROOT / "integration", ROOT / "integration" / "subject"}
 WITHOUT_LONG = "not holds"
 """The default of pyproject.toml selects this; it is no selection of the user's."""
 
-DEFAULT_MARKS = "not holds"
-"""What pyproject.toml selects: leaving out the long tests is no selection of somebody's own."""
-
 ID = re.compile(r"[A-Z]\d{1,2}")
 
 
@@ -129,7 +126,8 @@ def is_whole(config: pytest.Config) -> bool:
     named = {(config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args}
     option = config.option
     marked = option.markexpr not in ("", WITHOUT_LONG)
-    selected = option.keyword or marked or option.deselect or option.lf or option.collectonly
+    again = getattr(option, "lf", False)  # there is no such option without pytest's cache
+    selected = option.keyword or marked or option.deselect or again or option.collectonly
     nodes = any("::" in arg for arg in config.args)
     return bool(named & WHOLE) and not selected and not nodes
 
