@@ -136,7 +136,7 @@ class Runs:
         if run.outcome is not None or not run.control.leave(controller):
             return
         if run.order.on_disconnect == "cancel" or self.settings.resume_grace == 0:
-            run.stop(reason)  # C1
+            run.stop(reason)  # C1 F14 L5
         else:
             self._group.start_soon(self._await_return, run, reason)  # C2
 
