@@ -26,7 +26,7 @@ from load.metrics.timeline import Timeline
 
 TEXT = "héllo 😀 wörld"
 """Thirteen chunks, three of them of several bytes."""
-PACE_MS = 3
+PACE_MS = 2
 TIMES = 3
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 STALL_MS = 400
@@ -197,9 +197,9 @@ def test_an_end_leaves_what_came_before(mode: str, proxy: Proxy, plan: str, chun
 
 def test_a_stall_is_one_gap_of_its_length(mode: str, proxy: Proxy) -> None:
     """At its chunk, and the stream is complete."""
-    timelines = streams(mode, proxy, f"stall {STALL_MS}")
+    timelines = streams(mode, proxy, f"stall {STALL_MS}", 2)
 
-    assert ends(timelines) == [CLEAN] * TIMES
+    assert ends(timelines) == [CLEAN] * 2
     for timeline, entry in zip(timelines, proxy.planted(), strict=True):
         gaps = timeline.gaps_in_order()
         long = [place for place, gap in enumerate(gaps, 2) if gap > timeline.limits.stall_ns]
