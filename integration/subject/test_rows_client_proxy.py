@@ -123,8 +123,9 @@ async def test_C13_no_way_back_is_1011(
     """
     # 1.8 s: nearly twice as long as the service waits.
     agent, user, proxy = pinging.agent(tokens=45, interval_ms=40), pinging.caller(), lead(pinging)
+    # Before connecting: the service counts from the handshake, which the client hears of later.
+    began = time.monotonic()
     async with behind(proxy, agent, user) as connection:
-        began = time.monotonic()
         await say(connection, message="Hello", on_disconnect=on_disconnect)
         frames = [await first(connection, "started")]
         proxy.ask("/fault", fault="blackhole up")
