@@ -12,10 +12,13 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import create_engine, insert, select
 from sqlalchemy.engine import make_url
 
+from backend.storage.models import Base
+from backend.storage.schema import migrate
 from integration.covered import Measured
-from integration.subject.stage import Seed, filled
+from integration.subject.stage import Seed, sqlite_seed
 
 TEMPLATE = "seed"
 
@@ -35,7 +38,11 @@ class Postgres:
 
         self._server: Any = get_server(self.folder / "data", cleanup_mode="delete")
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-        self.demo = filled(measured, "seed-postgresql", {"BACKEND_DATABASE_URL": self._url(TEMPLATE)})
+        migrate(self._url(TEMPLATE))
+        seed = sqlite_seed(measured)
+        assert seed.file is not None
+        copy_rows(f"sqlite:///{seed.file}", self._url(TEMPLATE))
+        self.demo = seed.demo
 
     def database(self, name: str) -> Seed:
         """A new database, migrated and filled."""
@@ -60,6 +67,18 @@ class Postgres:
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(statement)
+
+
+def copy_rows(source: str, target: str) -> None:
+    """All rows of one database into another that has the same tables."""
+    read, write = create_engine(source), create_engine(target)
+    with read.connect() as reader, write.begin() as writer:
+        for table in Base.metadata.sorted_tables:
+            rows = [dict(row) for row in reader.execute(select(table)).mappings()]
+            if rows:
+                writer.execute(insert(table), rows)
+    read.dispose()
+    write.dispose()
 
 
 @functools.cache

@@ -24,6 +24,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 
+from backend.storage.schema import migrate
 from integration.covered import Measured
 from integration.subject.clients import Agent, Frame, Person, Service, sync_url
 from integration.timing import PATIENCE_S, eventually
@@ -55,24 +56,20 @@ class Seed:
     """To be copied for each server; None: the server works on `url` itself."""
 
 
-def filled(measured: Measured, name: str, settings: Mapping[str, str]) -> Path:
-    """Migrates and fills a database; the file with what `demo` printed."""
-    config = bundled(PEOPLE, settings)
-    migrated = measured.run(config, name, "backend", "migrate")
-    assert migrated.returncode == 0, migrated.stderr
-    made = measured.run(config, name, "backend", "demo", "--users", str(PEOPLE), "--json")
-    assert made.returncode == 0, made.stderr
-    demo = measured.folder / name / "demo.json"
-    demo.write_text(made.stdout)
-    return demo
-
-
 @functools.cache
 def sqlite_seed(measured: Measured) -> Seed:
     """The file that every server of this suite begins with a copy of."""
-    demo = filled(measured, "seed-sqlite", {})
     url = "sqlite+aiosqlite:///{scratch}/backend.db"
-    return Seed(url, demo, demo.parent / "scratch" / "backend.db")
+    config = bundled(PEOPLE, {"BACKEND_DATABASE_URL": url})
+    folder = measured.folder / "seed"
+    file = folder / "scratch" / "backend.db"
+    file.parent.mkdir(parents=True)
+    migrate(f"sqlite+aiosqlite:///{file}")
+    made = measured.run(config, "seed", "backend", "demo", "--users", str(PEOPLE), "--json")
+    assert made.returncode == 0, made.stderr
+    demo = folder / "demo.json"
+    demo.write_text(made.stdout)
+    return Seed(url, demo, file)
 
 
 def seeded(

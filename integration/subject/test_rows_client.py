@@ -36,10 +36,10 @@ from integration.timing import MS, PATIENCE_S, eventually, eventually_async
 pytestmark = pytest.mark.anyio
 
 GRACE_MS = 1200
-REPLAY_MS = 1500
+REPLAY_MS = 1000
 SETTINGS = {
     "BACKEND_RESUME_GRACE": "1.2",
-    "BACKEND_REPLAY_TTL": "1.5",
+    "BACKEND_REPLAY_TTL": "1",
     "BACKEND_SEND_TIMEOUT": "0.6",
     "BACKEND_CLOSE_GRACE": "0.2",
     "BACKEND_HEARTBEAT_INTERVAL": "600",
@@ -296,6 +296,7 @@ async def test_C6_second_connection_takes_over(
 async def test_C7_resume_storm(service: Service, user: Caller, quick: Agent, long: Agent) -> None:
     """Two hundred connections, eight at a time, take one run from each other; the last one has it whole."""
     draw = random.Random(7)
+    turns = iter(range(200))
     views: list[list[Frame]] = []
     codes: list[int | None] = []
 
@@ -311,7 +312,7 @@ async def test_C7_resume_storm(service: Service, user: Caller, quick: Agent, lon
             views.append([frame for frame in frames if frame["type"] != "error"])
 
     async def take_in_turns(execution_id: str) -> None:
-        for _ in range(25):
+        for _ in turns:
             await take(execution_id)
 
     async with (
@@ -509,7 +510,7 @@ async def test_C11_reader_never_reads(
 ) -> None:
     """It is given up on after `SEND_TIMEOUT`; descriptor and memory come back, and the run goes its way."""
     # Ends by itself long after it is cancelled, or before the grace of a lost reader is over.
-    pace_ms = 40 if on_disconnect == "cancel" else 10
+    pace_ms = 20 if on_disconnect == "cancel" else 10
     echo = service.agent(model="embedded/echo-1", interval_ms=pace_ms)
     before = service.metrics()
     descriptors = stage.descriptors(service)
