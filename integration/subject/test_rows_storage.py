@@ -17,6 +17,7 @@ from integration.clocks import Clocks
 from integration.covered import Measured
 from integration.subject import stage
 from integration.subject.clients import Agent, Caller, Frame, Service, answer_of, first, hear, say, text_of
+from integration.subject.databases import count
 from integration.subject.postgres import postgres
 from integration.subject.stage import assert_row, assert_whole, ended
 from integration.timing import MS, PATIENCE_S, eventually, eventually_async
@@ -50,6 +51,11 @@ def seed(measured: Measured, kind: str, name: str) -> stage.Seed:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def counted(pytestconfig: pytest.Config, kind: str) -> None:
+    count(pytestconfig, kind)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from integration.covered import Measured
 from integration.subject import stage
 from integration.subject.clients import Agent, Caller, Service, answer_of, first, say, text_of
+from integration.subject.databases import count
 from integration.subject.postgres import Postgres, postgres
 from integration.subject.stage import assert_row, assert_whole, ended
 from integration.timing import eventually
@@ -24,6 +25,11 @@ SETTINGS = {
     "BACKEND_DB_POOL_TIMEOUT": "1",
     "BACKEND_LEASE_TTL": "1.5",
 }
+
+
+@pytest.fixture(autouse=True)
+def counted(pytestconfig: pytest.Config) -> None:
+    count(pytestconfig, "postgresql")
 
 
 @pytest.fixture(scope="module")

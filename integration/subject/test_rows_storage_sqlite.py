@@ -16,6 +16,7 @@ import pytest
 from integration.covered import Measured
 from integration.subject import stage
 from integration.subject.clients import Agent, Caller, answer_of, first, say, text_of
+from integration.subject.databases import count
 from integration.subject.stage import assert_row, assert_whole, ended
 from load.target.config import bundled
 
@@ -26,6 +27,11 @@ SETTINGS = {
     "BACKEND_LEASE_TTL": "1.5",
     "BACKEND_MESSAGE_MAX_CHARS": "60000",
 }
+
+
+@pytest.fixture(autouse=True)
+def counted(pytestconfig: pytest.Config) -> None:
+    count(pytestconfig, "sqlite")
 
 
 async def test_D10_disk_full(measured: Measured, tmp_path: Path) -> None:
