@@ -61,12 +61,13 @@ def lead(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lead]:
 
 
 def behind(proxy: Proxy, agent: Agent, user: Caller) -> connect:
-    """A stream by way of the proxy; the client answers pings and sends none."""
+    """A stream by way of the proxy; the client answers pings, also while no test reads, and sends none."""
     return connect(
         f"ws://{proxy.address}/api/agents/{agent.id}/stream",
         additional_headers={"Authorization": f"Bearer {user.person.token}"},
         compression=None,
         ping_interval=None,
+        max_queue=None,
         close_timeout=0.1,
         proxy=None,
     )

@@ -152,6 +152,8 @@ class Pump:
             await self._queue.put((data, arrived_ns))
             if not data:
                 return
+            # Asked again: the read may have begun before the fault.
+            rate = network.amount("rate", self._link.number, way)
             if rate is not None:
                 await asyncio.sleep(len(data) / rate)
 
