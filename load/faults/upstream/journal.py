@@ -1,0 +1,82 @@
+"""What was asked, when each chunk was written, and who ended it. Times: CLOCK_MONOTONIC, ns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+KEPT: Final = 20_000
+"""Requests; older ones are forgotten."""
+CHUNKS: Final = 4096
+"""Times kept of one request."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request for a completion."""
+
+    id: str
+    """Of its script; of a `sim:` model the name."""
+    model: str
+    key: str | None
+    """The last four characters of the key that was used."""
+    correlation_id: str | None
+    body_sha256: str
+    received_at_ns: int
+    bytes: int = 0
+    tokens: int = 0
+    written_ns: list[int] = field(default_factory=list)
+    """When each delta was written."""
+    peer_closed_at_ns: int | None = None
+    ended_at_ns: int | None = None
+    ended: str | None = None
+    """`done`, `rst`, `fin`: we; `peer`: the other side. None: still open."""
+    _text: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def delta(self, text: str, now_ns: int) -> None:
+        self.tokens += 1
+        self._text.update(text.encode("utf-8", "surrogatepass"))
+        if len(self.written_ns) < CHUNKS:
+            self.written_ns.append(now_ns)
+
+    def end(self, how: str, now_ns: int) -> None:
+        """The first end counts."""
+        if self.ended is None:
+            self.ended, self.ended_at_ns = how, now_ns
+
+    def told(self) -> dict[str, object]:
+        names = [name for name in self.__slots__ if not name.startswith("_")]
+        return {name: getattr(self, name) for name in names} | {"text_sha256": self._text.hexdigest()}
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    open_streams: int
+    requests: int
+    ended: dict[str, int]
+
+
+class Journal:
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._requests = 0
+        self._open: set[int] = set()
+        self._ended: Counter[str] = Counter()
+
+    def begin(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._requests += 1
+        self._open.add(id(entry))
+
+    def finish(self, entry: Entry) -> None:
+        self._open.discard(id(entry))
+        self._ended[entry.ended or "peer"] += 1
+
+    def told(self, wanted: str | None) -> list[dict[str, object]]:
+        """Oldest first; of one script or model, or all."""
+        return [one.told() for one in self._entries if wanted is None or wanted in (one.id, one.model)]
+
+    def stats(self) -> dict[str, object]:
+        return asdict(Stats(len(self._open), self._requests, dict(self._ended)))

@@ -1,0 +1,157 @@
+"""Carries a script out on one connection, and keeps the journal's entry of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from load.faults.upstream import wire
+from load.faults.upstream.journal import Entry
+from load.faults.upstream.script import Operation
+
+STALL_S: Final = 600.0
+"""Even a stall ends, should the peer never leave."""
+
+
+class PeerLeft(Exception):
+    """The other side closed the connection before the script was over."""
+
+
+class Performance:
+    """One answer. `keep` says afterwards whether the connection can take another request."""
+
+    def __init__(self, writer: asyncio.StreamWriter, entry: Entry, peer: asyncio.Event) -> None:
+        self.keep = True
+        self._writer = writer
+        self._entry = entry
+        self._peer = peer
+        self._opened = False
+        self._whole = False
+        self._split = 0
+        self._bytes_per_s = 0.0
+        self._common = {"id": "chatcmpl-planted", "object": "chat.completion.chunk", "model": entry.model}
+
+    async def play(self, operations: Iterable[Operation]) -> None:
+        """Raises `PeerLeft`."""
+        try:
+            for name, *arguments in operations:
+                await self._do(str(name), arguments)
+                if not self.keep:
+                    return
+            if not self._whole:
+                await self._end_body()
+            self._entry.end("done", time.monotonic_ns())
+        except ConnectionError as error:
+            raise PeerLeft from error
+
+    async def _do(self, name: str, arguments: list[Any]) -> None:
+        match name, arguments:
+            case (("accept_delay" | "sleep"), [delay_ms]):
+                await self._wait(delay_ms / 1000)
+            case "status", [status, headers, body]:
+                self._whole = True
+                await self._write(wire.answer(status, body, headers))
+            case "sse_open", [headers]:
+                await self._open(headers)
+            case "delta", [text]:
+                await self._event(self._chunk({"content": text}))
+                self._entry.delta(text, time.monotonic_ns())
+            case "role", []:
+                await self._event(self._chunk({"role": "assistant", "content": ""}))
+            case "finish", [reason]:
+                await self._event(self._chunk({}, reason))
+            case "usage", [prompt, completion]:
+                counts = {"prompt_tokens": prompt, "completion_tokens": completion}
+                await self._event(
+                    self._chunk(None) | {"usage": counts | {"total_tokens": prompt + completion}}
+                )
+            case "done", []:
+                await self._body(b"data: [DONE]\n\n")
+            case "comment", []:
+                await self._body(b": keep-alive\n\n")
+            case "error_event", [error]:
+                await self._event({"error": error})
+            case "raw", [encoded]:
+                await self._body(base64.b64decode(encoded))
+            case "chunk_split", [self._split]:
+                pass
+            case "rate", [self._bytes_per_s]:
+                pass
+            case "stall", []:
+                await self._wait(STALL_S)
+            case "half_close", []:
+                self._writer.write_eof()
+                await self._wait(STALL_S)
+                self._leave("fin")
+            case "fin", []:
+                await self._end_body()
+                self._leave("fin")
+            case "truncate", []:
+                self._leave("fin")
+            case "rst", []:
+                self._reset()
+
+    def _chunk(self, delta: Mapping[str, object] | None, finish: str | None = None) -> dict[str, object]:
+        choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+        return {**self._common, "created": int(time.time()), "choices": choices}
+
+    async def _event(self, content: Mapping[str, object]) -> None:
+        encoded = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        await self._body(b"data: " + encoded + b"\n\n")
+
+    async def _open(self, headers: Mapping[str, object]) -> None:
+        self._opened = True
+        standard = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+        await self._write(wire.head(200, {**standard, **headers, "Transfer-Encoding": "chunked"}))
+
+    async def _body(self, data: bytes) -> None:
+        """In chunks of at most `chunk_split` bytes, each written by itself."""
+        if not self._opened:
+            await self._open({})
+        step = self._split or len(data)
+        for start in range(0, len(data), step or 1):
+            piece = data[start : start + step]
+            await self._write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            if self._bytes_per_s:
+                await self._wait(len(piece) / self._bytes_per_s)
+
+    async def _end_body(self) -> None:
+        if not self._opened:
+            await self._open({})
+        await self._write(b"0\r\n\r\n")
+
+    async def _write(self, data: bytes) -> None:
+        if self._peer.is_set():
+            raise PeerLeft
+        self._writer.write(data)
+        self._entry.bytes += len(data)
+        await self._writer.drain()
+        # The loop gets a turn in between: the peer's end must be seen in a flood, too.
+        await asyncio.sleep(0)
+
+    async def _wait(self, delay_s: float) -> None:
+        """Not beyond the moment the peer leaves."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._peer.wait()
+        except TimeoutError:
+            return
+        raise PeerLeft
+
+    def _leave(self, how: str) -> None:
+        self.keep = False
+        self._entry.end(how, time.monotonic_ns())
+        self._writer.close()
+
+    def _reset(self) -> None:
+        wire_socket = self._writer.get_extra_info("socket")
+        wire_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.keep = False
+        self._entry.end("rst", time.monotonic_ns())
+        self._writer.transport.abort()
