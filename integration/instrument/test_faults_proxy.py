@@ -122,10 +122,6 @@ def ends(timelines: list[Timeline]) -> list[tuple[str | None, str | None]]:
     return [end(timeline)[:2] for timeline in timelines]
 
 
-LATE = pytest.mark.xfail(
-    strict=True,
-    reason="a chunk behind the end that fills a hole is still counted as lost, and loss comes first",
-)
 BOTH = {
     "drop": ("BROKEN", "loss"),
     "duplicate": ("BROKEN", "duplicate"),
@@ -151,7 +147,7 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("plan", [pytest.param(plan, marks=LATE if plan == "late" else ()) for plan in BOTH])
+@pytest.mark.parametrize("plan", BOTH)
 def test_each_planted_fault_is_named(mode: str, proxy: Proxy, plan: str) -> None:
     """N planted, N named, on chunks that the seed chose."""
     timelines = streams(mode, proxy, plan)

@@ -283,3 +283,13 @@ def test_a_garbled_chunk_is_a_wrong_text(letters: str, data: st.DataObject) -> N
     events[place] = Garbled(events[place].at, "?")
 
     assert end(events) == ("BROKEN", "text", {"text": 1})
+
+
+@given(answers, st.data())
+def test_a_chunk_behind_the_end_is_out_of_order(letters: str, data: st.DataObject) -> None:
+    """It was missing at the end and came after all: late, not lost."""
+    events = clean(letters)
+    moved = data.draw(st.integers(2, len(letters) + 1))
+    late = events.pop(moved)
+
+    assert end([*events, late]) == ("BROKEN", "order", {"order": 1})

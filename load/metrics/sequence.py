@@ -41,6 +41,10 @@ class Sequence:
         else:
             self.duplicates += 1
 
+    def misses(self, seq: int) -> bool:
+        """Whether `seq` is a hole so far."""
+        return seq in self._holes
+
     @property
     def lost(self) -> int:
         """Numbers that are still missing and not explained by a garbled frame."""

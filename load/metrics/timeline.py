@@ -90,9 +90,19 @@ class Timeline(Stream):
             self._sequence.garbled += 1
         elif isinstance(event, Stray):
             self.strays += 1
+        elif isinstance(event, Delta) and event.seq is not None and self._sequence.misses(event.seq):
+            self._sequence.take(event.seq)
+            self._came_after_all()
         self.breaks[kind] = self.breaks.get(kind, 0) + 1
         if self.state is TerminalState.DONE or self.state is TerminalState.BROKEN:
             self._name_broken()
+
+    def _came_after_all(self) -> None:
+        """A chunk that was counted as lost at the end: late it is out of order, not lost."""
+        if self.breaks.get("loss", 0) > 1:
+            self.breaks["loss"] -= 1
+        else:
+            self.breaks.pop("loss", None)
 
     def _keep(self, event: Event) -> None:
         """The facts of an event that moves the machine."""
