@@ -29,7 +29,8 @@ from integration.subject.clients import (
 from integration.subject.stage import assert_row, assert_whole, ended
 from integration.timing import eventually_async
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.holds]
+"""A reader at 1 KB/s takes its time."""
 
 PING_MS = 500
 SETTINGS = {
