@@ -209,7 +209,12 @@ async def test_S4_sigkill(measured: Measured, clocks: Clocks, kills: int) -> Non
                     "SELECT execution_id, count(*) AS n FROM chat_messages"
                     " WHERE author = 'assistant' GROUP BY execution_id"
                 )
-                open_rows = service.rows("SELECT id FROM agent_executions WHERE completed_at IS NULL")
+                # A lease that was renewed in the moment of the kill expires last.
+                await eventually_async(
+                    lambda: not service.rows("SELECT id FROM agent_executions WHERE completed_at IS NULL"),
+                    "the end of every run",
+                    LEASE_MS / 1000 * 4 / 3 + SCALE,
+                )
 
     assert len(told) > 8 * kills
     for request_id, done in told.items():
@@ -217,7 +222,6 @@ async def test_S4_sigkill(measured: Measured, clocks: Clocks, kills: int) -> Non
         assert stored[request_id]["id"] == done["execution_id"]
     assert {row["n"] for row in messages} == {1}
     assert {done["execution_id"] for done in told.values()} <= {row["execution_id"] for row in messages}
-    assert open_rows == []
 
 
 async def write_until_killed(
