@@ -29,7 +29,7 @@ class Postgres:
     def __init__(self, measured: Measured) -> None:
         # Its socket lies in there, and the path of a socket is short.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        atexit.register(self.close)
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         private = self.folder / "run"
         private.mkdir(mode=0o700)
         # Where the package keeps its locks; it warns when it has to find a place by itself.
@@ -55,10 +55,6 @@ class Postgres:
 
     def start(self) -> None:
         self._server.start()
-
-    def close(self) -> None:
-        self._server.cleanup()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _url(self, name: str) -> str:
         url = make_url(self._server.get_uri(name)).set(drivername="postgresql+psycopg")

@@ -163,6 +163,13 @@ def descriptors(service: Service) -> int:
     return count
 
 
+def holds(service: Service, client: RawClient) -> bool:
+    """Whether the process still has its end of that connection."""
+    port = client.socket.getsockname()[1]
+    ends = psutil.Process(service.target.pid).net_connections(kind="tcp")
+    return any(end.raddr and end.raddr.port == port for end in ends)
+
+
 def resident_bytes(service: Service) -> int:
     size: int = psutil.Process(service.target.pid).memory_info().rss
     return size

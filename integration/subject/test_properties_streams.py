@@ -35,9 +35,15 @@ QUICK = settings(
     database=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    phases=[Phase.generate],
+)
+THOROUGH = settings(
+    QUICK,
+    max_examples=300,
+    stateful_step_count=40,
+    derandomize=False,
     phases=[Phase.generate, Phase.shrink],
 )
-THOROUGH = settings(QUICK, max_examples=300, stateful_step_count=40, derandomize=False)
 REFUSALS = {"stream_busy", "resume_invalid_seq", "resume_not_found", "not_found"}
 
 _numbers = itertools.count(1)
