@@ -29,7 +29,7 @@ NAMED_BY: Mapping[str, str] = MappingProxyType(
 )
 """Plant -> the test that must fail. One server starts for each."""
 
-SEEN_BY_RUNS = ("skipped_seq", "timeout_doubled")
+SEEN_BY_RUNS = ("skipped_seq", "duplicated_delta", "reply_differs", "timeout_doubled")
 """A whole run names these too, in integration/runs/test_planted.py."""
 
 CHILD_TIMEOUT_S = 90.0

@@ -503,7 +503,7 @@ FLOOD = " ".join("x" * 3999 for _ in range(120))
 """The echo model makes 120 deltas of it: four times what all buffers between the two processes hold."""
 
 
-@pytest.mark.parametrize("on_disconnect", ["cancel", "continue"])
+@pytest.mark.parametrize("on_disconnect", ["cancel", pytest.param("continue", marks=pytest.mark.holds)])
 @pytest.mark.parametrize("transport", ["websocket", "sse"])
 async def test_C11_reader_never_reads(
     service: Service, user: Caller, quick: Agent, transport: str, on_disconnect: str
