@@ -37,7 +37,8 @@ format: $(STAMP)
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock
+# The name of the stamp holds the sum of the lock: when it was written does not matter.
+$(STAMP): | requirements.lock
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv was found; install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
