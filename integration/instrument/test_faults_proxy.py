@@ -24,6 +24,9 @@ from load.faults.proxy.plan import Mode, Plan
 from load.faults.proxy.refused import Refused
 from load.metrics.timeline import Timeline
 
+pytestmark = pytest.mark.holds
+"""Real stalls and rates take their time."""
+
 TEXT = "héllo 😀 wörld"
 """Thirteen chunks, three of them of several bytes."""
 PACE_MS = 2
