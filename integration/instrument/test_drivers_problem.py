@@ -31,3 +31,9 @@ def test_a_body_is_kept_to_its_bound() -> None:
 def test_limit(value: bytes, expected: float | None) -> None:
     """A number, or nothing."""
     assert refused(0, 504, b'{"limit_ms": %s}' % value, None).limit_ms == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(b'"exe_1"', "exe_1"), (b"1", None)])
+def test_run(value: bytes, expected: str | None) -> None:
+    """The run that a refusal speaks of, if it names one."""
+    assert refused(0, 504, b'{"execution_id": %s}' % value, None).execution_id == expected

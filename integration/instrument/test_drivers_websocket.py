@@ -459,6 +459,27 @@ def test_nothing_is_taken_up_again_before_it_has_an_id() -> None:
     assert end(ask(plays(after=Peer.reset), resume=1)) == ("CUT_OFF", "reset", {})
 
 
+def test_a_run_that_is_there_is_taken_over() -> None:
+    """By its id, from behind a number; `resumed` is a sign of life."""
+    asked: list[Any] = []
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        asked.append(peer.message())
+        resumed = {"type": "resumed", "execution_id": RUN, "from_seq": 1, "status": "RUNNING"}
+        peer.send(*frames(resumed, *ABC))
+        peer.gone()
+
+    with ScriptServer(script) as server:
+        user = driver(server)
+        timeline = Timeline(limits())
+        user.watch(RUN, turn(), timeline.take, 0)
+        user.close()
+
+    assert asked == [{"type": "resume", "execution_id": RUN, "last_seq": 0}]
+    assert (end(timeline), timeline.text, timeline.beats) == (CLEAN, "abc", 1)
+
+
 # -- one connection for many turns
 
 

@@ -14,7 +14,7 @@ KEPT_BYTES: Final = 65_536
 def refused(at: int, status: int, body: bytes, correlation_id: str | None) -> Refused:
     """A refusal, with the members of its problem; None where it has none."""
     problem = _object(body)
-    code = problem.get("code")
+    code, execution_id = problem.get("code"), problem.get("execution_id")
     return Refused(
         at,
         status,
@@ -24,6 +24,7 @@ def refused(at: int, status: int, body: bytes, correlation_id: str | None) -> Re
         elapsed_ms=_float(problem.get("elapsed_ms")),
         retry_after_ms=_float(problem.get("retry_after_ms")),
         correlation_id=correlation_id,
+        execution_id=execution_id if isinstance(execution_id, str) else None,
     )
 
 

@@ -61,6 +61,13 @@ class WebSocketDriver:
 
     def stream(self, turn: Turn, emit: Emit) -> None:
         """One message and its answer."""
+        self._follow({"type": "chat", **request(turn.prompt, turn.session_id, turn.extra)}, turn, emit)
+
+    def watch(self, execution_id: str, turn: Turn, emit: Emit, last_seq: int = 0) -> None:
+        """Takes a run over that is there already, behind `last_seq`: the timeline's first_seq less one."""
+        self._follow({"type": "resume", "execution_id": execution_id, "last_seq": last_seq}, turn, emit)
+
+    def _follow(self, fields: Mapping[str, object], turn: Turn, emit: Emit) -> None:
         self._settle()
         handshake_ns: int | None = None
         found: Channel | Unusable | None = self.channel
@@ -72,7 +79,7 @@ class WebSocketDriver:
             return
         last, self._last = self._last, None  # a turn that is killed leaves nobody to send late frames to
         following = Following(self, found, turn, emit, last)
-        following.run(handshake_ns)
+        following.run(fields, handshake_ns)
         self._last = (following.id, emit)
         channel = self.channel
         if channel is not None and following.leaving:
@@ -219,12 +226,11 @@ class Following:
         if turn.drop_after is not None:
             self.trigger = turn.drop_after[0]
 
-    def run(self, handshake_ns: int | None) -> None:
-        """From the request to the terminal event."""
+    def run(self, fields: Mapping[str, object], handshake_ns: int | None) -> None:
+        """From the request, a frame of these fields, to the terminal event."""
         turn, channel, limits = self.turn, self.channel, self.turn.limits
         if turn.recorder is not None:
             channel.recorder = Recorder(turn.recorder)
-        fields = {"type": "chat", **request(turn.prompt, turn.session_id, turn.extra)}
         message = orjson.dumps(fields)
         began = now_ns()
         self.wait = Wait("accept", began, limits.accept_ns, began + limits.total_ns, limits.total_ns)

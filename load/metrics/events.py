@@ -114,7 +114,8 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not accepted: a handshake or request answered with `status`. body: its first 64 KiB."""
+    """Not accepted: a handshake or request answered with `status`. body: its first 64 KiB. execution_id: of
+    the run that the answer speaks of, where there is one."""
 
     at: int
     status: int
@@ -124,6 +125,7 @@ class Refused:
     elapsed_ms: float | None = None
     retry_after_ms: float | None = None
     correlation_id: str | None = None
+    execution_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

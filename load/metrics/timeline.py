@@ -129,6 +129,7 @@ class Timeline(Stream):
             case Refused():
                 self.refusal = event
                 self.code = event.code
+                self.execution_id = event.execution_id
             case Closed():
                 self.close = event
                 self.code = "us" if event.by == "us" else str(event.code or event.how)

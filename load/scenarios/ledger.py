@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from load.drivers.base import Frame
 from load.metrics.outcomes import Outcomes
 from load.metrics.run import Run, StreamRow
 from load.metrics.timeline import TerminalState, Timeline
 from load.scenarios.expect import Expect, observed_deadline_ns
-from load.verdict.reconcile import Seen
+from load.verdict.reconcile import LEFT, Seen
 
 RowSink: TypeAlias = Callable[[StreamRow], None]
+
+OF_THE_STREAM: Final = frozenset(
+    (
+        *("superseded", "stream_busy", "request_in_progress", "idempotency_mismatch"),
+        *("resume_gap", "resume_invalid_seq", "resume_not_found"),
+    )
+)
+"""Codes that end a stream and leave its run as it is: they do not tell how the run ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,14 @@ class Ledger:
         if timeline.execution_id is None:
             self.abandoned_unseen += 1
         else:
-            self.executions[timeline.execution_id] = Seen(TerminalState.CUT_OFF, "us")
+            self.saw(timeline.execution_id, LEFT)
+
+    def saw(self, execution_id: str, seen: Seen) -> None:
+        """How a run ended for one of its readers; that we left it says least."""
+        if seen == LEFT:
+            self.executions.setdefault(execution_id, seen)
+        else:
+            self.executions[execution_id] = seen
 
     def settle(self) -> None:
         """Books what `ended` still holds; connections are closed by now."""
@@ -102,8 +117,8 @@ class Ledger:
         self.write_row(row)
         self._deadline(expect, timeline)
         self._reached(timeline.code)
-        if timeline.execution_id is not None:
-            self.executions[timeline.execution_id] = Seen(state, timeline.code)
+        if timeline.execution_id is not None and timeline.code not in OF_THE_STREAM:
+            self.saw(timeline.execution_id, Seen(state, timeline.code))
         stream_id = timeline.execution_id or timeline.correlation_id or "unknown"
         timed_out = state is TerminalState.TIMED_OUT
         self._book(origin.scenario, expect, seen, stream_id, ended.frames, timed_out=timed_out)
