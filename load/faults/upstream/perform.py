@@ -24,7 +24,7 @@ class PeerLeft(Exception):
 
 
 class Performance:
-    """One answer. `keep` says afterwards whether the connection can take another request."""
+    """One answer, streamed. `keep` says afterwards whether the connection can take another request."""
 
     def __init__(self, writer: asyncio.StreamWriter, entry: Entry, peer: asyncio.Event) -> None:
         self.keep = True
@@ -35,7 +35,11 @@ class Performance:
         self._whole = False
         self._split = 0
         self._bytes_per_s = 0.0
-        self._common = {"id": "chatcmpl-planted", "object": "chat.completion.chunk", "model": entry.model}
+        self._common = {
+            "id": f"chatcmpl-{entry.received_at_ns}",
+            "created": int(time.time()),
+            "model": entry.model,
+        }
 
     async def play(self, operations: Iterable[Operation]) -> None:
         """Raises `PeerLeft`."""
@@ -99,7 +103,7 @@ class Performance:
 
     def _chunk(self, delta: Mapping[str, object] | None, finish: str | None = None) -> dict[str, object]:
         choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-        return {**self._common, "created": int(time.time()), "choices": choices}
+        return {**self._common, "object": "chat.completion.chunk", "choices": choices}
 
     async def _event(self, content: Mapping[str, object]) -> None:
         encoded = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -155,3 +159,38 @@ class Performance:
         self.keep = False
         self._entry.end("rst", time.monotonic_ns())
         self._writer.transport.abort()
+
+
+class Whole(Performance):
+    """The same script for who did not ask for a stream: one answer at its end, in the same time."""
+
+    def __init__(self, writer: asyncio.StreamWriter, entry: Entry, peer: asyncio.Event) -> None:
+        super().__init__(writer, entry, peer)
+        self._text: list[str] = []
+        self._finish: str | None = None
+        self._more: dict[str, object] = {}
+
+    async def _event(self, content: Mapping[str, Any]) -> None:
+        if "error" in content:
+            self._whole = True
+            await self._write(wire.answer(500, content))
+            return
+        for choice in content["choices"]:
+            self._text.append(choice["delta"].get("content", ""))
+            self._finish = choice["finish_reason"]
+        if "usage" in content:
+            self._more["usage"] = content["usage"]
+
+    async def _open(self, headers: Mapping[str, object]) -> None:
+        """Nothing is sent before the end."""
+
+    async def _body(self, data: bytes) -> None:
+        """Comments, markers and raw bytes belong to streams."""
+
+    async def _end_body(self) -> None:
+        if self._whole:
+            return
+        message = {"role": "assistant", "content": "".join(self._text), "refusal": None}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish}
+        whole = {**self._common, "object": "chat.completion", "choices": [choice], **self._more}
+        await self._write(wire.answer(200, whole))

@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, unquote
 
 from load.faults.upstream import script, sim, wire
 from load.faults.upstream.journal import Entry, Journal
-from load.faults.upstream.perform import PeerLeft, Performance
+from load.faults.upstream.perform import PeerLeft, Performance, Whole
 from load.faults.upstream.script import Operation, Script
+from load.faults.upstream.wanted import Wanted, wanted
 
 SCRIPTS = "/__admin/scripts/"
 
@@ -57,8 +58,8 @@ class Upstream:
     def _admin(self, request: wire.Request) -> bytes:
         match request.method, request.path:
             case "GET", "/v1/models":
-                model = {"id": "sim:", "object": "model", "created": 0, "owned_by": "streamgauge"}
-                return wire.answer(200, {"object": "list", "data": [model]})
+                names = ["sim:", *(f"script:{name}" for name in self._scripts)]
+                return wire.answer(200, {"object": "list", "data": [_model(name) for name in names]})
             case "GET", "/__admin/journal":
                 wanted = parse_qs(request.query).get("id", [None])[0]
                 return wire.answer(200, self._journal.told(wanted))
@@ -79,16 +80,15 @@ class Upstream:
         self, request: wire.Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bytes | None:
         try:
-            body = json.loads(request.body)
-            model, key = str(body["model"]), _key(request)
-            name, operations = self._script(model, key, body)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            writer.write(wire.answer(400, _error(str(error) or "not a request")))
+            asked, key = wanted(request.body), _key(request)
+            name, operations = self._script(asked, key)
+        except (ValueError, KeyError) as error:
+            writer.write(_not_played(error))
             await writer.drain()
             return b""
         entry = Entry(
             name,
-            model,
+            asked.model,
             key[-4:] if key else None,
             request.headers.get("x-correlation-id"),
             hashlib.sha256(request.body).hexdigest(),
@@ -96,7 +96,7 @@ class Upstream:
         )
         self._journal.begin(entry)
         peer = asyncio.Event()
-        performance = Performance(writer, entry, peer)
+        performance = (Performance if asked.stream else Whole)(writer, entry, peer)
         watch = asyncio.create_task(_watch(reader, entry, peer))
         try:
             await performance.play(operations)
@@ -110,28 +110,31 @@ class Upstream:
             return None
         return b"" if watch.cancelled() else watch.result()
 
-    def _script(
-        self, model: str, key: str | None, body: dict[str, object]
-    ) -> tuple[str, Iterable[Operation]]:
+    def _script(self, asked: Wanted, key: str | None) -> tuple[str, Iterable[Operation]]:
+        """Its name and operations. Raises `KeyError` for an unknown model, `ValueError` for a bad one."""
+        model = asked.model
         name = model.removeprefix("script:") if model.startswith("script:") else None
         if key is not None and key.startswith("sk-script-"):
             name = key.removeprefix("sk-script-")
         if name is not None:
             entries = self._scripts[name]
-            asked = self._asked[name]
-            self._asked[name] = asked + 1
-            return name, script.flattened(entries[min(asked, len(entries) - 1)])
+            before = self._asked[name]
+            self._asked[name] = before + 1
+            return name, script.flattened(entries[min(before, len(entries) - 1)])
         if not sim.bare(model).startswith("sim:"):
-            raise ValueError("neither sim: nor script:")
+            raise KeyError(model)
         once = sim.parsed(model).once
         seen = once and model in self._asked
         if once:
             self._asked[model] = 1
-        said = [str(one["content"]) for one in body["messages"]]  # type: ignore[attr-defined]
-        limit = body.get("max_tokens")
-        prompt_tokens = -(-sum(map(len, said)) // 4)
-        most = limit if isinstance(limit, int) else None
-        return model, script.flattened(sim.script_of(model, said[-1], prompt_tokens, most, seen=seen))
+        return model, script.flattened(sim.script_of(asked, seen=seen))
+
+
+def _not_played(error: ValueError | KeyError) -> bytes:
+    """The refusal of a request that no script answers."""
+    if isinstance(error, KeyError):
+        return wire.answer(404, _error(f"The model {error} does not exist", "model_not_found"))
+    return wire.answer(400, _error(str(error)))
 
 
 async def _watch(reader: asyncio.StreamReader, entry: Entry, peer: asyncio.Event) -> bytes:
@@ -145,10 +148,14 @@ async def _watch(reader: asyncio.StreamReader, entry: Entry, peer: asyncio.Event
     return ahead
 
 
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "streamgauge"}
+
+
 def _key(request: wire.Request) -> str | None:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key if scheme.lower() == "bearer" and key else None
 
 
-def _error(message: str) -> dict[str, object]:
-    return {"error": {"message": message, "type": "invalid_request_error", "code": None}}
+def _error(message: str, code: str | None = None) -> dict[str, object]:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}

@@ -16,11 +16,12 @@ from __future__ import annotations
 import base64
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
 from load.faults.upstream.script import Operation
+from load.faults.upstream.wanted import Wanted
 
 LONGEST: Final = 100_000
 """Operations of what goes on "for ever"."""
@@ -40,6 +41,7 @@ KINDS: Final = frozenset(
         "split",
     )
 )
+_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -93,23 +95,21 @@ def parsed(model: str) -> Sim:
     return Sim(**values)  # type: ignore[arg-type]
 
 
-def script_of(
-    model: str, message: str, prompt_tokens: int, max_tokens: int | None, *, seen: bool
-) -> Iterator[Operation]:
+def script_of(asked: Wanted, *, seen: bool) -> Iterator[Operation]:
     """What this model answers to this message; `seen`: it was asked before (for `once-`)."""
-    sim = parsed(model)
-    seed = (message.split() or [""])[0] if sim.seed == "msg" else sim.seed or bare(model)
+    sim, message = parsed(asked.model), asked.last
+    seed = (message.split() or [""])[0] if sim.seed == "msg" else sim.seed or bare(asked.model)
     draw = random.Random(seed)
     fails = bool(sim.fail) and random.Random(f"{seed}|{message}").random() < sim.p
     if fails and sim.status is not None and not (sim.once and seen):
-        yield "status", sim.status, {}, {"error": {"message": "as asked", "type": "planted", "code": None}}
+        yield "status", sim.status, {}, {"error": _told(sim.status)}
         return
     breaks = sim.fail if fails and sim.status is None else ""
     if breaks == "split":
         yield "chunk_split", 1
     yield "sse_open", {}
     yield ("role",)
-    limit = sim.n if max_tokens is None else min(sim.n, max_tokens)
+    limit = sim.n if asked.most is None else min(sim.n, asked.most)
     for number in range(limit):
         if breaks and number == sim.after and breaks not in ("nodone", "split"):
             yield from _break(breaks)
@@ -121,9 +121,16 @@ def script_of(
     if breaks and sim.after >= limit and breaks not in ("nodone", "split"):
         yield from _break(breaks)
     yield "finish", "stop" if limit == sim.n else "length"
-    yield "usage", prompt_tokens, limit
+    if asked.usage:
+        yield "usage", asked.prompt_tokens, limit
     if breaks != "nodone":
         yield ("done",)
+
+
+def _told(status: int) -> Mapping[str, object]:
+    """The body of a refusal, with the words that providers use."""
+    kind = "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
+    return {"message": "as asked", "type": kind, "param": None, "code": None}
 
 
 def _break(kind: str) -> Iterator[Operation]:
