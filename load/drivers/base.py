@@ -44,7 +44,8 @@ class Turn:
     extra: further fields of the request (`action`, `request_id`, `on_disconnect`, …). cancel_after: ask for a
     cancel after so many chunks. drop_after: end the connection after so many. resume: so many times
     a lost connection (also one lost by drop_after) is replaced and the stream taken up again. recorder: every
-    raw frame is appended to it, in bounds.
+    raw frame is appended to it, in bounds. history: (role, content) of what was said before, for targets that
+    keep no sessions.
     """
 
     prompt: str
@@ -58,6 +59,7 @@ class Turn:
     drop_after: tuple[int, Drop] | None = None
     resume: int = 0
     recorder: list[Frame] | None = None
+    history: tuple[tuple[str, str], ...] = ()
 
     def recorded(self, frames: list[Frame]) -> Turn:
         """This turn, its frames kept in `frames`."""

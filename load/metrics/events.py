@@ -39,10 +39,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Alive, but no text: `heartbeat`, `comment`, `role`, `usage`, `resumed`, `cancel` (we asked for it)."""
+    """Alive, but no text: `heartbeat`, `comment`, `role`, `usage`, `resumed`, `cancel` (we asked for it).
+
+    seq: where the protocol numbers these messages, too.
+    """
 
     at: int
     what: str
+    seq: int | None = None
 
 
 @dataclass(slots=True)

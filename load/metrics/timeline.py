@@ -82,6 +82,7 @@ class Timeline(Stream):
         self.beats += 1
         if beat.what == "cancel":
             self.cancel_at = beat.at
+        self._number(beat.seq)
 
     def _note(self, kind: str, event: Event) -> None:
         """One break, also after the end."""
