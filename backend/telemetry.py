@@ -101,7 +101,8 @@ def set_up_logging(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in ("alembic", "httpx2"):  # a line for each migration, and for each request to a provider
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 # Label values come from closed sets only: routes by template, codes by ErrorCode, never an id or a text.
@@ -153,6 +154,7 @@ governance_decisions_total = _counter(
 )
 db_pool_in_use = _gauge("db_pool_in_use", "Database connections in use")
 db_errors_total = _counter("db_errors_total", "Storage failures", "kind")
+tasks = _gauge("tasks", "Tasks of the event loop, the one that counts them among them")
 event_loop_lag_seconds = _histogram("event_loop_lag_seconds", "How late a timer of the loop fired", _FAST)
 
 

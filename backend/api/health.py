@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+import anyio
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
@@ -61,6 +62,7 @@ async def metrics(request: Request, viewer: Asking) -> Response:
     if not viewer.is_admin:
         raise Problem(ErrorCode.FORBIDDEN)
     telemetry.db_pool_in_use.set(database_of(request).in_use())
+    telemetry.tasks.set(len(anyio.get_running_tasks()))
     return Response(generate_latest(telemetry.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 

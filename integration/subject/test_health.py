@@ -98,6 +98,7 @@ METRICS = (
     "provider_missing_done_total",
     "governance_decisions_total",
     "db_pool_in_use",
+    "tasks",
     "db_errors_total",
     "event_loop_lag_seconds",
     "process_open_fds",
