@@ -31,10 +31,9 @@ from load.report.provenance import Provenance, gather
 from load.report.recorder import write_recording
 from load.report.store import StreamRows, create_folder
 from load.scenarios.base import Session
-from load.scenarios.ending import Ending
-from load.scenarios.failures import ROWS, Failures
 from load.scenarios.ledger import Ledger
 from load.scenarios.profile import TARGET_ENV
+from load.scenarios.windows import planned
 from load.target.config import ROOT
 from load.target.launch import Target
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
@@ -43,9 +42,6 @@ from load.verdict.behaviour import missing, undeclared
 from load.verdict.judge import Finding, Verdict, judge
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
-
-OF_FAILURES: Final = frozenset((*ROWS, *Failures.BESIDE, *Ending.DECLARED))
-"""Scenarios that come with failures; headline figures leave them out."""
 
 LAST_WORDS: Final = 10
 """Lines of a dead target's log that the report repeats."""
@@ -56,9 +52,9 @@ LATE_BUDGET_NS: Final = 5_000_000
 
 @dataclass(slots=True)
 class LoadRun:
-    """asked: scenarios that must have come. conversations: how many there were to choose from. verdict: None
-    until `conclude`. gone: why the target counts as down, None while it does not.
-    expected_to_end: it was told to stop."""
+    """asked: scenarios that must have come. failures_come: whether failure users do. conversations: how many
+    there were to choose from. verdict: None until `conclude`. gone: why the target counts as down, None while
+    it does not. expected_to_end: it was told to stop."""
 
     options: Options
     folder: Path
@@ -70,6 +66,7 @@ class LoadRun:
     session: Session | None = None
     target: Target | None = None
     asked: tuple[str, ...] = ()
+    failures_come: bool = False
     conversations: int = 0
     verdict: Verdict | None = None
     gone: str | None = None
@@ -131,11 +128,19 @@ class LoadRun:
             f" --scenario {{scenario}} --seed {options.seed}{where}"
         )
 
+    def open_windows(self, began_ns: int) -> None:
+        """All users have come; began_ns: when the run time began to count."""
+        now_ns, run_time_s = time.perf_counter_ns(), self.options.run_time_s
+        left_s = None if run_time_s is None else run_time_s - (now_ns - began_ns) / 1e9
+        self.ledger.windows = planned(
+            now_ns, left_s, self.options.seed, clean=bool(self.asked), rough=self.failures_come
+        )
+
     @property
     def steady_s(self) -> float | None:
         """Length of the measuring window; None when it never opened."""
-        begin, end = self.ledger.steady_from_ns, self.ledger.steady_until_ns
-        return None if begin is None or end is None else (end - begin) / 1e9
+        windows, end = self.ledger.windows, self.ledger.steady_until_ns
+        return None if windows is None or end is None else (end - windows.from_ns) / 1e9
 
     def health(self) -> Health:
         """How well the generator kept up, processor time included; empties the clock's counts."""
@@ -183,7 +188,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         reconciled=reconciled,
         coverage=coverage,
         coverage_absent=absent,
-        undisturbed=tuple(name for name in run.ledger.outcomes.scenarios if name not in OF_FAILURES),
+        undisturbed=tuple(
+            name for name, outcome in run.ledger.outcomes.scenarios.items() if not outcome.of_failures
+        ),
         recordings=recordings,
         rows_dropped=run.rows.dropped,
     )

@@ -46,6 +46,8 @@ WATCH_S = 0.5
 PROGRESS_S = 5.0
 GAUGE_S = 0.005
 REFUSALS_IN_A_ROW = 20
+MOST_WALKERS = 20
+"""Failure users beside ordinary ones: their share of the mix, and no more than walk the rows in time."""
 
 
 def install() -> None:
@@ -68,6 +70,7 @@ class Plugin:
         self.run: LoadRun | None = None
         self.interrupted = False
         self.quitting = False
+        self.began_ns = 0
         self.lock = threading.RLock()
         self.environment: Environment
 
@@ -112,15 +115,17 @@ class Plugin:
                 gevent.spawn_later(float(self.parsed.run_time), self.stop_test, self.run)
         if self.run is None or self.run.session is None:
             return
+        self.began_ns = time.perf_counter_ns()
         AgentUser.session = self.run.session
         gevent.spawn(self.watch, self.run)
         gevent.spawn(self.gauge, self.run)
 
     def on_spawning_complete(self, **_: Any) -> None:
-        if self.run is not None and self.run.ledger.steady_from_ns is None:
+        run = self.run
+        if run is not None and run.ledger.windows is None:
             gc.collect()
             gc.freeze()  # a full collection over the imported modules would stop every stream
-            self.run.ledger.steady_from_ns = time.perf_counter_ns()
+            run.open_windows(self.began_ns)
 
     def on_test_stopping(self, **_: Any) -> None:
         if self.run is not None and self.run.ledger.steady_until_ns is None:
@@ -189,7 +194,8 @@ class Plugin:
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown))
             raise
-        run.asked = tuple(kind.scenario for kind in kinds if not issubclass(kind, Failures))
+        run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
+        run.failures_come = any(kind.of_failures for kind in kinds)
         self.environment.user_classes = list(kinds)
         self.run = run
 
@@ -205,6 +211,12 @@ class Plugin:
                 chosen.append(kind)
         if not chosen:
             raise UsageError("nobody comes: --scenario, --mix and --failures leave no kind of user")
+        shares = sum(kind.weight for kind in chosen)
+        for kind in chosen:
+            if issubclass(kind, Failures):
+                alone = len(chosen) == 1
+                share = options.users * kind.weight / shares
+                kind.fixed_count = 0 if alone else max(1, min(MOST_WALKERS, round(share)))
         return chosen
 
     def finish(self) -> ExitCode | None:

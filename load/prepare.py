@@ -19,11 +19,10 @@ from load.scenarios.failures import ROWS
 from load.scenarios.ledger import Ledger
 from load.scenarios.profile import AGENTS, TARGET_ENV
 from load.scenarios.prompts import PromptSource, load_prompts
+from load.scenarios.rows.base import Walker
+from load.scenarios.walk import Due, Walk
 from load.target.config import CoverageMode, bundled
 from load.target.launch import Target, launch
-
-ACCOUNTS_EACH = 3
-"""Its own, one to flood with, one to hold runs with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
     Raises UsageError for what the user can mend, TargetDown when there is nothing to measure.
     """
     conversations = load_prompts(options.prompts)
+    admin_token: str | None = None
     if options.host is not None:
         target, url, tokens, agents = None, options.host.rstrip("/"), _given_tokens(options), None
     else:
@@ -48,15 +48,18 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
         url = target.url
     try:
         if target is not None:
-            tokens, agents = _accounts(target, limits)
+            tokens, admin_token, agents = _accounts(target, limits)
         else:
             agents = _agents_there(url, tokens, limits)
+        failures = failure_rows(options, agents, admin=admin_token is not None)
         session = Session(
             options=options,
             target_url=url,
             tokens=tokens,
+            admin_token=admin_token,
             agents=agents,
-            failures=failure_rows(options, agents),
+            failures=failures,
+            walk=Walk({name: Due(ROWS[name].times, ROWS[name].lasts_s) for name in failures}, options.seed),
             ledger=ledger,
             prompts=lambda user: PromptSource(conversations, options.seed, user),
             limits=limits,
@@ -69,7 +72,7 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
     return Prepared(session, target, len(conversations))
 
 
-def failure_rows(options: Options, agents: Mapping[str, str]) -> tuple[str, ...]:
+def failure_rows(options: Options, agents: Mapping[str, str], *, admin: bool) -> tuple[str, ...]:
     """The declared failures that this run shall reach, by `--failures` and `--scenario`, agents given."""
     named = set(options.scenarios) & set(ROWS)
     return tuple(
@@ -79,18 +82,22 @@ def failure_rows(options: Options, agents: Mapping[str, str]) -> tuple[str, ...]
         and options.failures != "none"
         and (options.failures == "all" or row.harmless)
         and all(agent in agents for agent in row.agents)
+        and (admin or not row.admin)
     )
 
 
 def _config(options: Options) -> Any:
     coverage: CoverageMode = options.coverage  # type: ignore[assignment]  # checked by read_options
     return bundled(
-        ACCOUNTS_EACH * options.users, TARGET_ENV, app_dir=options.app_dir.resolve(), coverage=coverage
+        options.users + Walker.SPARE_ACCOUNTS * options.users,
+        TARGET_ENV,
+        app_dir=options.app_dir.resolve(),
+        coverage=coverage,
     )
 
 
-def _accounts(target: Target, limits: Limits) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The demo users' tokens, and the profile's agents, made by the demo's admin."""
+def _accounts(target: Target, limits: Limits) -> tuple[tuple[str, ...], str, dict[str, str]]:
+    """The demo users' tokens, their admin's, and the profile's agents, which the admin makes."""
     demo = json.loads(target.setup_output[1])
     driver = HttpDriver(target.url, {"authorization": f"Bearer {demo['admin']['token']}"}, limits)
     agents: dict[str, str] = {}
@@ -105,7 +112,7 @@ def _accounts(target: Target, limits: Limits) -> tuple[tuple[str, ...], dict[str
             agents[name] = response.json()["id"]
     finally:
         driver.close()
-    return tuple(user["token"] for user in demo["users"]), agents
+    return tuple(user["token"] for user in demo["users"]), demo["admin"]["token"], agents
 
 
 def _given_tokens(options: Options) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from load.errors import ExitCode
 from load.metrics.outcomes import Outcomes
-from load.metrics.run import Run
+from load.metrics.run import CLEAN, RAMP, ROUGH, Run
 from load.options import Options
 from load.report.console import show
 from load.report.document import Document, RunFacts, TargetFacts, build
@@ -100,7 +100,7 @@ def measured() -> Run:
     Times to the first text are 30, 31, … 129 ms, ten of each; every gap is 20 ms.
     """
     run = Run()
-    chat = run.tally("chat_ws")
+    chat = run.tally("chat_ws", CLEAN)
     for n in range(100):
         chat.ttft.add((30 + n) * MS, 10)
         chat.ttft_intended.add((31 + n) * MS, 10)
@@ -115,11 +115,11 @@ def measured() -> Run:
     chat.by_terminal = {"DONE": 999, "BROKEN": 1}
     chat.by_code = {"BROKEN(loss)": 1}
     chat.breaks = {"loss": 1}
-    late = run.tally("first_token_timeout")
+    late = run.tally("first_token_timeout", ROUGH)
     late.total.add(1510 * MS, 10)
     late.by_terminal = {"ERROR": 10}
     late.by_code = {"ERROR(first_token_timeout)": 10}
-    ramp = run.tally("chat_ws", "ramp")
+    ramp = run.tally("chat_ws", RAMP)
     ramp.by_terminal = {"DONE": 40}
     ramp.ttft.add(9_999 * MS, 40)
     health = run.health

@@ -11,13 +11,13 @@ import pytest
 
 from integration.runs.locust import Ended, headless
 
-RUN_TIME_S = 10
+RUN_TIME_S = 13
 DEADLINES_MS = {"first_token_timeout": 1500, "inter_chunk_timeout": 1000, "deadline_exceeded": 5000}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """Twelve users for ten seconds: half of them ordinary, half failures."""
+    """Twelve users, half of them ordinary, half failures; the rough half is longer than any deadline."""
     reports = tmp_path_factory.mktemp("reports")
     return headless(
         "-u", "12", "-r", "12", "-t", f"{RUN_TIME_S}s", "--seed", "7",
@@ -53,7 +53,6 @@ def test_every_scenario_came_and_ended_as_declared(run: Ended) -> None:
         "unknown_agent",
         "bad_rating",
         "empty_message",
-        "unknown_action",
         "first_token_timeout",
         "inter_chunk_timeout",
         "deadline_exceeded",

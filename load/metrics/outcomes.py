@@ -22,13 +22,21 @@ class Unexpected:
 
 @dataclass(slots=True)
 class Outcome:
-    """All streams of one scenario. expected: as text, `ERROR(first_token_timeout)`."""
+    """All streams of one scenario.
+
+    expected: as text, `ERROR(first_token_timeout)`. row: of docs/errors.md that it reaches, None for other
+    traffic. of_failures: out of the headline figures. configured_ms: the deadline behind its ending, None
+    without one; lateness: how long after it the ending was seen.
+    """
 
     expected: str
-    harmless: bool = True
+    row: str | None = None
+    of_failures: bool = False
     total: int = 0
     as_expected: int = 0
     unexpected: dict[str, Unexpected] = field(default_factory=dict)
+    configured_ms: float | None = None
+    lateness: Histogram = field(default_factory=Histogram)
 
     def book_expected(self) -> None:
         """One stream ended as declared."""
@@ -44,6 +52,11 @@ class Outcome:
             return False
         kind.ids.append(stream_id)
         return True
+
+    def book_deadline(self, configured_ms: float, observed_ns: int) -> None:
+        """The deadline behind the ending was answered so long after its clock began."""
+        self.configured_ms = configured_ms
+        self.lateness.add(max(0, observed_ns - int(configured_ms * 1e6)))
 
 
 @dataclass(slots=True)
@@ -63,11 +76,13 @@ class Outcomes:
     scenarios: dict[str, Outcome] = field(default_factory=dict)
     deadlines: dict[str, Deadline] = field(default_factory=dict)
 
-    def declare(self, scenario: str, expected: str) -> Outcome:
+    def declare(
+        self, scenario: str, expected: str, *, row: str | None = None, of_failures: bool = False
+    ) -> Outcome:
         """The outcome of `scenario`, counted from zero at its first declaration."""
         outcome = self.scenarios.get(scenario)
         if outcome is None:
-            outcome = self.scenarios[scenario] = Outcome(expected)
+            outcome = self.scenarios[scenario] = Outcome(expected, row, of_failures)
         return outcome
 
     def book_deadline(

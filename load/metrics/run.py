@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from load.errors import InstrumentError
 from load.metrics.histogram import Histogram
 from load.metrics.row import StreamRow
 from load.metrics.tally import Tally
 
-__all__ = ["Health", "Run", "StreamRow", "Tally"]
+__all__ = ["CLEAN", "RAMP", "ROUGH", "STEADY", "Health", "Run", "StreamRow", "Tally"]
+
+CLEAN: Final = "clean"
+ROUGH: Final = "rough"
+RAMP: Final = "ramp"
+"""A stream's window, by its intended start: without failures, with them, or outside of what is measured."""
+
+STEADY: Final = (CLEAN, ROUGH)
 
 SEPARATOR = "/"
 """Between scenario and window in stored form."""
@@ -80,7 +88,7 @@ class Run:
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
 
-    def tally(self, scenario: str, window: str = "steady") -> Tally:
+    def tally(self, scenario: str, window: str) -> Tally:
         """The tally to book into; made at its first use."""
         tally = self.tallies.get((scenario, window))
         if tally is None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from load.metrics.outcomes import Deadline, Outcome, Outcomes
-from load.metrics.run import Run
+from load.metrics.run import STEADY, Run
 from load.metrics.tally import Tally
 from load.metrics.timeline import TerminalState
 from load.options import Options
@@ -24,7 +24,6 @@ from load.verdict.judge import Finding, Verdict
 from load.verdict.reconcile import Reconciled
 
 FORMAT: Final = 1
-STEADY: Final = "steady"
 
 Document: TypeAlias = Mapping[str, Any]
 """Plain JSON values, as in run.json."""
@@ -82,7 +81,7 @@ class RunFacts:
 
 def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Document:
     """The document of one run."""
-    steady = run.total(windows=(STEADY,))
+    steady = run.total(windows=STEADY)
     accuracy = Accuracy.of(run.health, facts.target.core or "")
     on_time = accuracy.late_p99_ns is None or accuracy.late_p99_ns <= facts.late_budget_ns
     shown: dict[str, object] = {
@@ -200,10 +199,10 @@ def _metrics(
 ) -> dict[str, object]:
     """Figures of the steady part: over all, over the undisturbed scenarios, and for each that has streams."""
     names = [name for name in run.scenarios() if name in undisturbed] or run.scenarios()
-    quiet = sum((run.total(scenario=name, windows=(STEADY,)) for name in names), Tally())
+    quiet = sum((run.total(scenario=name, windows=STEADY) for name in names), Tally())
     by_scenario = {}
     for name in run.scenarios():
-        tally = run.total(scenario=name, windows=(STEADY,))
+        tally = run.total(scenario=name, windows=STEADY)
         found = figures(tally, on_time=on_time, corrected=corrected)
         by_scenario[name] = {figure: found[figure] for figure in HEADLINE} | {
             "accuracy": accuracy.text(tally)

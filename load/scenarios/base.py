@@ -14,6 +14,7 @@ and tells Locust once for each stream.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import random
@@ -34,32 +35,47 @@ from load.drivers.sse import SseDriver
 from load.drivers.websocket import WebSocketDriver
 from load.errors import LoadError
 from load.metrics.events import Event
-from load.metrics.timeline import Limits, TerminalState, Timeline
+from load.metrics.timeline import Limits, Timeline
 from load.options import Options
 from load.scenarios.arrivals import Schedule
-from load.scenarios.expect import DONE, Expect
+from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.ledger import Ended, Ledger, Origin
 from load.scenarios.prompts import PromptSource
+from load.scenarios.walk import Walk
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """What all users of one run share.
 
-    tokens: user n takes entry n; those beyond the users are for rows that need a second account. agents: the
-    profile's name -> id. failures: the rows that Failures users walk. numbers: gives each user its own.
+    tokens: user n takes entry n; those beyond the users are for rows that need a second account. admin_token:
+    None where we may not administrate. agents: the profile's name -> id. failures: the rows that Failures
+    users reach, taken from `walk`. numbers, walkers: give each user its own, and each failure user.
     """
 
     options: Options
     target_url: str
     tokens: tuple[str, ...]
+    admin_token: str | None
     agents: Mapping[str, str]
     failures: tuple[str, ...]
+    walk: Walk
     ledger: Ledger
     prompts: Callable[[int], PromptSource]
     limits: Limits
     seed: int
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    walkers: Iterator[int] = field(default_factory=itertools.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A turn whose answer has ended and is not booked yet."""
+
+    driver: Driver
+    origin: Origin
+    timeline: Timeline
+    frames: list[Frame]
 
 
 KINDS: Final[Mapping[type, str]] = {WebSocketDriver: "WS", SseDriver: "SSE", HttpDriver: "HTTP"}
@@ -67,10 +83,14 @@ KINDS: Final[Mapping[type, str]] = {WebSocketDriver: "WS", SseDriver: "SSE", Htt
 
 
 class AgentUser(User):
-    """One person at one chat client. scenario: the name its streams are booked under."""
+    """One person at one chat client.
+
+    scenario: the name its streams are booked under. of_failures: what it does is out of the headline figures.
+    """
 
     abstract = True
     scenario: ClassVar[str] = ""
+    of_failures: ClassVar[bool] = False
     session: ClassVar[Session]
 
     def __init__(self, environment: Environment) -> None:
@@ -91,8 +111,14 @@ class AgentUser(User):
         self._ended_ns = 0
 
     def on_stop(self) -> None:
-        for driver in self._drivers.values():
+        self.leave()
+
+    def leave(self) -> None:
+        """Closes the user's connections and books what ended on them."""
+        while self._drivers:
+            _, driver = self._drivers.popitem()
             driver.close()
+            self.session.ledger.left(driver)
 
     def wait_time(self) -> float:
         """Seconds until the next intended start; 0 when it is overdue."""
@@ -186,17 +212,29 @@ class AgentUser(User):
 
         watch: is shown each event after the timeline has taken it.
         """
+        followed = self.follow(driver, turn, scenario or self.scenario, watch)
+        self.book(followed, expect)
+        return followed.timeline
+
+    def follow(
+        self, driver: Driver, turn: Turn, scenario: str, watch: Callable[[Event], None] | None = None
+    ) -> Followed:
+        """The same, not booked yet: for scenarios where the answer says what was to be expected. Whoever
+        calls it calls `book` for it, before the next turn of that driver."""
         session = self.session
-        scenario = scenario or self.scenario
         timeline = Timeline(session.limits, turn.expected_text)
         frames: list[Frame] = []
         utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        origin = Origin(scenario, self.number, turn.seed, utc, busy=turn.intended_ns < self._ended_ns)
+        origin = Origin(
+            scenario,
+            self.number,
+            turn.seed,
+            utc,
+            busy=turn.intended_ns < self._ended_ns,
+            of_failures=self.of_failures,
+        )
         try:
             driver.stream(turn.recorded(frames), _both(timeline.take, watch))
-            kind = KINDS[type(driver)]
-            tell = functools.partial(self._tell_locust, kind, scenario, timeline, str(expect))
-            session.ledger.ended(driver, Ended(origin, expect, timeline, frames, tell))
         except gevent.GreenletExit:
             # Locust may kill a waiting user in the moment in which its next task begins.
             session.ledger.abandoned(origin, timeline)
@@ -208,7 +246,16 @@ class AgentUser(User):
         finally:
             self._ended_ns = time.perf_counter_ns()
             self.schedule.advance(self._ended_ns)
-        return timeline
+        return Followed(driver, origin, timeline, frames)
+
+    def book(self, followed: Followed, expect: Expect, scenario: str | None = None) -> None:
+        """Books a followed turn, under another name where the answer told which."""
+        origin, timeline = followed.origin, followed.timeline
+        if scenario is not None:
+            origin = dataclasses.replace(origin, scenario=scenario)
+        kind = KINDS[type(followed.driver)]
+        tell = functools.partial(self._tell_locust, kind, origin.scenario, timeline, str(expect))
+        self.session.ledger.ended(followed.driver, Ended(origin, expect, timeline, followed.frames, tell))
 
     def call(
         self, method: str, path: str, body: object = None, *, expect: Expect = DONE, scenario: str
@@ -220,14 +267,38 @@ class AgentUser(User):
 
     def book_call(self, response: Response, expect: Expect, scenario: str) -> None:
         """A 2xx is DONE, all else REFUSED with its status and problem code."""
-        if 200 <= response.status < 300:
-            state, code, status = TerminalState.DONE, None, None
-        else:
-            state, code, status = TerminalState.REFUSED, response.code, response.status
-        seen = self.session.ledger.book_call(scenario, expect, state, code, status, response.correlation_id)
-        self._request(
-            "HTTP", scenario, response.done_ns - response.sent_ns, len(response.body), str(expect), seen
+        came = DONE if 200 <= response.status < 300 else refused(response.status, response.code)
+        took_ns = response.done_ns - response.sent_ns
+        seen = self.session.ledger.book_call(
+            scenario,
+            expect,
+            came,
+            response.correlation_id,
+            observed_ns=None if expect.limit_s is None else took_ns,
+            of_failures=self.of_failures,
         )
+        self._request("HTTP", scenario, took_ns, len(response.body), str(expect), seen)
+
+    def outcome(
+        self, scenario: str, expect: Expect, came: Expect, *, after_s: float = 0.0, stream_id: str = "unknown"
+    ) -> None:
+        """Books what the scenario itself saw where no driver looked, on a raw socket for example.
+
+        after_s: how long it took, counted from no later than the clock of the deadline that `expect` names.
+        """
+        observed_ns = None if expect.limit_s is None else int(after_s * 1e9)
+        seen = self.session.ledger.book_call(
+            scenario, expect, came, stream_id, observed_ns=observed_ns, of_failures=self.of_failures
+        )
+        self._request("RAW", scenario, int(after_s * 1e9), 0, str(expect), seen)
+
+    def unexpected(self, scenario: str, expect: Expect, seen: str, stream_id: str = "unknown") -> None:
+        """Books something that nobody declared, beside what the streams of the scenario say themselves.
+
+        seen: what came instead, without times or ids: equal texts are one finding.
+        """
+        self.session.ledger.book_unexpected(scenario, expect, seen, stream_id, of_failures=self.of_failures)
+        self._request("RAW", scenario, 0, 0, str(expect), seen)
 
     def _tell_locust(
         self, kind: str, scenario: str, timeline: Timeline, expected: str, seen: str | None

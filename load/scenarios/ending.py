@@ -27,7 +27,9 @@ class Ending(AgentUser):
 
     abstract = True
     scenario = "ending"
-    DECLARED: ClassVar = ("drain_finishes", "drain_exceeded", "late_connect")
+    of_failures = True
+    ROWS: ClassVar = {"drain_finishes": "S1", "drain_exceeded": "S2", "late_connect": "H10"}
+    """What it books -> the row of docs/errors.md."""
 
     def due_ns(self) -> int:
         """Now: the end phase has no schedule."""

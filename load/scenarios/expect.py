@@ -13,8 +13,8 @@ LATE_ALLOWANCE_S = 0.25
 """A deadline may be answered this much late, or half its limit where that is more: a timer that fires at
 twice its limit is outside, a busy two-core machine is inside."""
 
-CLOCKS = ("first_token_timeout", "inter_chunk_timeout", "deadline_exceeded")
-"""Codes of the target's deadlines whose firing a client can time."""
+EARLY_ALLOWANCE_NS = 2_000_000
+"""A timer's grain, and a clock that is read a moment later than the peer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,24 @@ class Expect:
         if timeline.elapsed_ms is not None and timeline.elapsed_ms < limit_ms - 1:
             return f"{self} early: in less than its {limit_ms:g} ms"
         observed_ns = observed_deadline_ns(self.code, timeline)
-        latest_s = self.limit_s + max(LATE_ALLOWANCE_S, self.limit_s / 2)
         if observed_ns is None:
             return f"{self} at an unknown time, configured {self.limit_s:g} s"
+        return self.late(observed_ns)
+
+    def late(self, observed_ns: int) -> str | None:
+        """That the deadline was answered too late, as text; None where it was not, or none was declared."""
+        if self.limit_s is None:
+            return None
+        latest_s = self.limit_s + max(LATE_ALLOWANCE_S, self.limit_s / 2)
         if observed_ns > latest_s * 1e9:
             return f"{self} late: after more than {latest_s:g} s, configured {self.limit_s:g} s"
         return None
+
+    def early(self, observed_ns: int) -> str | None:
+        """The same for too early, where the observer's clock started no later than the deadline's."""
+        if self.limit_s is None or observed_ns >= self.limit_s * 1e9 - EARLY_ALLOWANCE_NS:
+            return None
+        return f"{self} early: in less than its {self.limit_s * 1000:g} ms"
 
 
 def observed_deadline_ns(code: str, timeline: Timeline) -> int | None:
@@ -78,9 +90,14 @@ CANCELLED = Expect(TerminalState.CANCELLED, "client")
 CUT_BY_US = Expect(TerminalState.CUT_OFF, "us")
 
 
-def refused(status: int, code: str) -> Expect:
-    """Not accepted: a handshake or request answered `status` with a problem of `code`."""
-    return Expect(TerminalState.REFUSED, code, status)
+def refused(status: int, code: str | None, limit_s: float | None = None) -> Expect:
+    """Not accepted: a handshake or request answered `status` with a problem of `code`; None: a bare one."""
+    return Expect(TerminalState.REFUSED, code, status, limit_s)
+
+
+def cut_off(by: str, limit_s: float | None = None) -> Expect:
+    """Ended by the peer's close code, `fin` or `reset`."""
+    return Expect(TerminalState.CUT_OFF, by, limit_s=limit_s)
 
 
 def error(code: str, limit_s: float | None = None) -> Expect:

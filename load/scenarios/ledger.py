@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from load.drivers.base import Frame
-from load.metrics.outcomes import Outcomes
-from load.metrics.run import Run, StreamRow
+from load.metrics.outcomes import Outcome, Outcomes
+from load.metrics.run import RAMP, Run, StreamRow
 from load.metrics.timeline import TerminalState, Timeline
 from load.scenarios.expect import Expect, observed_deadline_ns
+from load.scenarios.windows import Windows
 from load.verdict.reconcile import LEFT, Seen
 
 RowSink: TypeAlias = Callable[[StreamRow], None]
@@ -27,13 +28,14 @@ OF_THE_STREAM: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a stream comes from. utc: of its start, RFC 3339. busy: its user was still occupied with the
-    former stream when it was due."""
+    former stream when it was due. of_failures: its user does nothing else."""
 
     scenario: str
     user: int
     seed: int
     utc: str
     busy: bool
+    of_failures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ class Ended:
 class Ledger:
     """One run's counts, histograms, and the frames of what nobody declared.
 
-    steady_from_ns, steady_until_ns: the measuring window, monotonic; streams intended outside it are kept
-    apart. executions: how each ended, by its id. abandoned_unseen: streams that we left
-    before we knew their id. defects: what went wrong in the instrument itself; any
-    makes the run INVALID.
+    windows: of the measuring part, None until all users have come; steady_until_ns: its end, monotonic.
+    Streams intended outside it are kept apart. executions: how each ended, by its id. abandoned_unseen:
+    streams that we left before we knew their id. defects: what went wrong in the instrument itself; any makes
+    the run INVALID.
     """
 
     write_row: RowSink
@@ -65,7 +67,7 @@ class Ledger:
     defects: list[str] = field(default_factory=list)
     abandoned_unseen: int = 0
     refused_in_a_row: int = 0
-    steady_from_ns: int | None = None
+    windows: Windows | None = None
     steady_until_ns: int | None = None
     _last: dict[int, Ended] = field(default_factory=dict)
 
@@ -94,6 +96,12 @@ class Ledger:
         else:
             self.executions[execution_id] = seen
 
+    def left(self, connection: object) -> None:
+        """Books the last stream of a connection that is closed: nothing can come late any more."""
+        last = self._last.pop(id(connection), None)
+        if last is not None:
+            self._book_stream(last)
+
     def settle(self) -> None:
         """Books what `ended` still holds; connections are closed by now."""
         for stream in self._last.values():
@@ -115,58 +123,66 @@ class Ledger:
             timeline, utc=origin.utc, scenario=origin.scenario, user=origin.user, seed=origin.seed
         )
         self.write_row(row)
-        self._deadline(expect, timeline)
         self._reached(timeline.code)
         if timeline.execution_id is not None and timeline.code not in OF_THE_STREAM:
             self.saw(timeline.execution_id, Seen(state, timeline.code))
         stream_id = timeline.execution_id or timeline.correlation_id or "unknown"
-        timed_out = state is TerminalState.TIMED_OUT
-        self._book(origin.scenario, expect, seen, stream_id, ended.frames, timed_out=timed_out)
+        outcome = self.outcomes.declare(origin.scenario, str(expect), of_failures=origin.of_failures)
+        if seen is None:
+            outcome.book_expected()
+        elif outcome.book_unexpected(seen, stream_id, timed_out=state is TerminalState.TIMED_OUT):
+            self.recordings[stream_id] = ended.frames
+        self._deadline(outcome, expect, timeline)
         ended.tell(seen)
 
     def book_call(
         self,
         scenario: str,
         expect: Expect,
-        state: TerminalState,
-        code: str | None,
-        status: int | None,
+        came: Expect,
         call_id: str,
-    ) -> str | None:
-        """Books one request that is no stream."""
-        seen = expect.differs(state, code, status)
-        self._reached(code)
-        self._book(scenario, expect, seen, call_id, [], timed_out=state is TerminalState.TIMED_OUT)
-        return seen
-
-    def _book(
-        self,
-        scenario: str,
-        expect: Expect,
-        seen: str | None,
-        stream_id: str,
-        frames: list[Frame],
         *,
-        timed_out: bool,
+        observed_ns: int | None = None,
+        of_failures: bool = False,
+    ) -> str | None:
+        """Books what is no stream; what came instead of `expect`, or None.
+
+        observed_ns: from before the deadline's clock began until it was answered.
+        """
+        seen = expect.differs(came.state, came.code, came.status)
+        if seen is None and observed_ns is not None:
+            seen = expect.early(observed_ns) or expect.late(observed_ns)
+        self._reached(came.code)
+        if seen is not None:
+            self.book_unexpected(scenario, expect, seen, call_id, of_failures=of_failures)
+            return seen
+        outcome = self.outcomes.declare(scenario, str(expect), of_failures=of_failures)
+        outcome.book_expected()
+        if observed_ns is not None and expect.limit_s is not None:
+            outcome.book_deadline(expect.limit_s * 1000, observed_ns)
+        return None
+
+    def book_unexpected(
+        self, scenario: str, expect: Expect, seen: str, stream_id: str, *, of_failures: bool
     ) -> None:
-        outcome = self.outcomes.declare(scenario, str(expect))
-        if seen is None:
-            outcome.book_expected()
-        elif outcome.book_unexpected(seen, stream_id, timed_out=timed_out) and frames:
-            self.recordings[stream_id] = frames
+        """Books something that nobody declared, seen by the scenario itself."""
+        outcome = self.outcomes.declare(scenario, str(expect), of_failures=of_failures)
+        outcome.book_unexpected(seen, stream_id)
 
     def _reached(self, code: str | None) -> None:
         self.refused_in_a_row = self.refused_in_a_row + 1 if code == "unreachable" else 0
 
-    def _deadline(self, expect: Expect, timeline: Timeline) -> None:
+    def _deadline(self, outcome: Outcome, expect: Expect, timeline: Timeline) -> None:
         if expect.limit_s is None or expect.code is None or timeline.code != expect.code:
             return
         observed_ns = observed_deadline_ns(expect.code, timeline)
         if observed_ns is not None:
+            outcome.book_deadline(expect.limit_s * 1000, observed_ns)
             self.outcomes.book_deadline(expect.code, expect.limit_s * 1000, observed_ns, timeline.elapsed_ms)
 
     def _window(self, timeline: Timeline) -> str:
-        intended = timeline.sent.intended_at if timeline.sent is not None else None
-        begun = self.steady_from_ns is not None and intended is not None and intended >= self.steady_from_ns
-        over = self.steady_until_ns is not None and intended is not None and intended > self.steady_until_ns
-        return "steady" if begun and not over else "ramp"
+        if self.windows is None or timeline.sent is None:
+            return RAMP
+        intended_ns = timeline.sent.intended_at
+        over = self.steady_until_ns is not None and intended_ns > self.steady_until_ns
+        return RAMP if over else self.windows.at(intended_ns)

@@ -15,7 +15,7 @@ DEFAULTS: Final = Defaults(
     run_time="30s",
     think_s=0.55,
     host_think_s=2.0,
-    mix="chat_ws=50,chat_sse=20,chat_http=20,failures=10",
+    mix="chat_ws=36,chat_sse=12,chat_http=12,failures=40",
 )
 
 FIRST_TOKEN_TIMEOUT_S: Final = 1.5
@@ -24,6 +24,20 @@ TOTAL_DEADLINE_S: Final = 5.0
 MAX_RUNS_PER_USER: Final = 2
 RATE_BURST: Final = 20
 DRAIN_TIMEOUT_S: Final = 3.0
+HTTP_HEADER_TIMEOUT_S: Final = 1.0
+HTTP_BODY_TIMEOUT_S: Final = 1.0
+WS_FIRST_FRAME_TIMEOUT_S: Final = 2.0
+WS_IDLE_TIMEOUT_S: Final = 6.0
+WS_PING_INTERVAL_S: Final = 2.0
+WS_PING_TIMEOUT_S: Final = 2.0
+RECHECK_INTERVAL_S: Final = 1.0
+RESUME_GRACE_S: Final = 2.0
+REPLAY_TTL_S: Final = 3.0
+SEND_TIMEOUT_S: Final = 1.0
+CONNECT_TIMEOUT_S: Final = 0.5
+LEASE_TTL_S: Final = 3.0
+ORIGIN: Final = "https://app.example"
+"""The only one that a browser's page may come from."""
 
 TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -36,6 +50,24 @@ TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
         # Twice the rate at which a user of the profile speaks: a random burst of its own is never refused.
         "BACKEND_RATE_MESSAGES_PER_MIN": "240",
         "BACKEND_RATE_BURST": str(RATE_BURST),
+        "BACKEND_HTTP_HEADER_TIMEOUT": str(HTTP_HEADER_TIMEOUT_S),
+        "BACKEND_HTTP_BODY_TIMEOUT": str(HTTP_BODY_TIMEOUT_S),
+        "BACKEND_WS_FIRST_FRAME_TIMEOUT": str(WS_FIRST_FRAME_TIMEOUT_S),
+        # Longer than any ordinary user is silent.
+        "BACKEND_WS_IDLE_TIMEOUT": str(WS_IDLE_TIMEOUT_S),
+        "BACKEND_WS_PING_INTERVAL": str(WS_PING_INTERVAL_S),
+        "BACKEND_WS_PING_TIMEOUT": str(WS_PING_TIMEOUT_S),
+        "BACKEND_HEARTBEAT_INTERVAL": "1",
+        "BACKEND_RECHECK_INTERVAL": str(RECHECK_INTERVAL_S),
+        "BACKEND_RESUME_GRACE": str(RESUME_GRACE_S),
+        "BACKEND_REPLAY_TTL": str(REPLAY_TTL_S),
+        "BACKEND_SEND_TIMEOUT": str(SEND_TIMEOUT_S),
+        "BACKEND_CLOSE_GRACE": "0.5",
+        "BACKEND_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S),
+        "BACKEND_RETRY_AFTER_CAP": "1",
+        "BACKEND_LEASE_TTL": str(LEASE_TTL_S),
+        "BACKEND_DB_LOCK_TIMEOUT": "0.5",
+        "BACKEND_ALLOWED_ORIGINS": ORIGIN,
     }
 )
 

@@ -1,0 +1,8 @@
+"""The rows of docs/errors.md that the load profile reaches while it measures, a file for each chapter.
+
+Importing this package fills `base.ROWS`.
+"""
+
+from load.scenarios.rows import admission, client, feedback, frames, handshake, provider
+
+__all__ = ["admission", "client", "feedback", "frames", "handshake", "provider"]

@@ -1,0 +1,39 @@
+"""The one list of rows that all failure users of a run take from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """How often a row must come at least, and how long it takes at most. A row due once comes only once."""
+
+    times: int
+    lasts_s: float
+
+
+class Walk:
+    """Names of rows: each as often as it is due, the longest first; then on and on in seeded order."""
+
+    def __init__(self, rows: Mapping[str, Due], seed: int) -> None:
+        self._rows = rows
+        self._random = random.Random(f"{seed}/walk")
+        due = self._shuffled([name for name, row in rows.items() for _ in range(row.times)])
+        self._left = sorted(due, key=lambda name: -rows[name].lasts_s)
+
+    def take(self, left_s: float) -> str | None:
+        """The next row that ends within `left_s`; None when nothing that is due does."""
+        if not self._left:
+            self._left = self._shuffled([name for name, row in self._rows.items() if row.times > 1])
+        for name in self._left:
+            if self._rows[name].lasts_s < left_s:
+                self._left.remove(name)
+                return name
+        return None
+
+    def _shuffled(self, names: list[str]) -> list[str]:
+        self._random.shuffle(names)
+        return names

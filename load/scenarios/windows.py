@@ -1,0 +1,65 @@
+"""The measuring window in parts: windows without and with failures, under the same normal traffic."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from load.metrics.run import CLEAN, RAMP, ROUGH
+
+ENDLESS_S: Final = 7.5
+"""Length of a window of a run without an end."""
+
+SHORTEST_S, LONGEST_S = 3.0, 10.0
+FOUR_FROM_S: Final = 20.0
+"""A shorter measuring window is halved, so that rows of several seconds still fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """kinds: what comes, in turn, from `from_ns` (monotonic) on; one kind alone has no end."""
+
+    from_ns: int
+    length_ns: int
+    kinds: tuple[str, ...]
+
+    def at(self, ns: int) -> str:
+        """CLEAN or ROUGH; RAMP before the first."""
+        if ns < self.from_ns:
+            return RAMP
+        return self.kinds[(ns - self.from_ns) // self.length_ns % len(self.kinds)]
+
+    def rough_left_s(self, ns: int) -> float:
+        """How long it stays rough; 0 when it is not, infinite when it always is."""
+        if self.at(ns) != ROUGH:
+            return 0.0
+        return math.inf if len(self.kinds) == 1 else self._left_s(ns)
+
+    def next_rough_s(self, ns: int) -> float:
+        """Until the next rough window begins, the current one not counted; infinite when none comes."""
+        if len(self.kinds) == 1:
+            return math.inf
+        length_s = self.length_ns / 1e9
+        return self._left_s(ns) + (length_s if self.at(ns) == ROUGH else 0.0)
+
+    def _left_s(self, ns: int) -> float:
+        return (self.length_ns - (ns - self.from_ns) % self.length_ns) / 1e9
+
+
+def planned(from_ns: int, left_s: float | None, seed: int, *, clean: bool, rough: bool) -> Windows:
+    """The windows of a run that goes on for `left_s`, None for ever; as many clean ones as rough ones.
+
+    clean, rough: whether anybody comes who belongs there. The seed says which comes first.
+    """
+    if not (clean and rough):
+        return Windows(from_ns, 1, (ROUGH,) if rough else (CLEAN,))
+    length_s = ENDLESS_S
+    if left_s is not None:
+        pairs = max(2 if left_s >= FOUR_FROM_S else 1, math.ceil(left_s / (2 * LONGEST_S)))
+        length_s = max(SHORTEST_S, left_s / (2 * pairs))
+    kinds = (CLEAN, ROUGH)
+    if random.Random(f"{seed}/windows").random() < 0.5:
+        kinds = (ROUGH, CLEAN)
+    return Windows(from_ns, int(length_s * 1e9), kinds)
