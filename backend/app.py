@@ -18,6 +18,7 @@ from backend.api.cors import Cors
 from backend.api.edge import Edge
 from backend.api.guard import WebSocketGuard
 from backend.api.limits import BodyLimit
+from backend.providers.choice import Providers
 from backend.runs.manager import Runs
 from backend.settings import Settings, load_settings
 from backend.storage import schema
@@ -36,7 +37,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.database = database
         try:
             await anyio.to_thread.run_sync(schema.check, settings.database_url)
-            async with anyio.create_task_group() as tasks, Runs(settings, database) as runs:
+            async with (
+                anyio.create_task_group() as tasks,
+                Providers(settings) as providers,
+                Runs(settings, database, providers) as runs,
+            ):
                 app.state.runs = runs
                 tasks.start_soon(telemetry.watch_loop)
                 yield {"drain": runs.drain}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from backend.errors import ErrorCode
 
 FinishReason = Literal["stop", "length"]
 
@@ -44,15 +46,37 @@ class Piece:
     usage: Usage | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that ended before its first token, on the monotonic clock."""
+
+    provider: str
+    code: ErrorCode
+    began_ns: int
+    ended_ns: int
+
+
 class Provider(Protocol):
-    """A source of answers. Closing the generator ends the work behind it."""
+    """Whoever answers one run. Closing the generator ends the work behind it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Who is asked at this moment, or was asked last."""
+        ...
 
-    def serves(self, model: str) -> bool: ...
+    @property
+    def failed(self) -> Sequence[Failed]:
+        """The attempts that came to nothing."""
+        ...
 
-    def answer(self, ask: Ask) -> AsyncGenerator[Piece, None]: ...
+    @property
+    def began_ns(self) -> int | None:
+        """When the attempt began that answers now, or did; None: there is none."""
+        ...
+
+    def answer(self, ask: Ask) -> AsyncGenerator[Piece, None]:
+        """The pieces of the answer; raises the `Problem` by which it ends early."""
+        ...
 
 
 def estimated_tokens(characters: int) -> int:

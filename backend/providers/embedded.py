@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
 
-from backend.providers.base import Ask, Piece, Said, Usage, estimated_tokens
+from backend.providers.base import Ask, Failed, Piece, Said, Usage, estimated_tokens
 
 # Each word with the words that may follow it; after a word that is not here a sentence begins.
 _FOLLOWERS: Mapping[str, Sequence[str]] = {
@@ -75,12 +76,16 @@ class EmbeddedOptions:
 
 
 class EmbeddedProvider:
-    name = "embedded"
+    """Answers one run."""
 
-    def serves(self, model: str) -> bool:
-        return model.startswith("embedded/")
+    name = "embedded"
+    failed: Sequence[Failed] = ()
+
+    def __init__(self) -> None:
+        self.began_ns: int | None = None
 
     async def answer(self, ask: Ask) -> AsyncGenerator[Piece, None]:
+        self.began_ns = time.monotonic_ns()
         options = EmbeddedOptions.of(ask.options)
         words = pieces_of(ask, options)
         due = anyio.current_time() + options.first_token_ms / 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from itertools import chain
 from types import TracebackType
@@ -14,8 +13,7 @@ from anyio.abc import TaskGroup
 
 from backend import telemetry
 from backend.errors import ErrorCode, Problem
-from backend.providers.base import Provider
-from backend.providers.embedded import EmbeddedProvider
+from backend.providers.choice import Providers
 from backend.runs.admission import Admission
 from backend.runs.clocks import RunLimits, RunTimes
 from backend.runs.connections import Connections
@@ -41,9 +39,7 @@ _EVICTION_S = 0.5
 
 
 class Runs:
-    def __init__(
-        self, settings: Settings, database: Database, providers: Sequence[Provider] = (EmbeddedProvider(),)
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, providers: Providers) -> None:
         self.settings = settings
         self.draining = False
         self.connections = Connections(settings.max_connections, settings.max_connections_per_user)
@@ -151,12 +147,11 @@ class Runs:
             run.stop(reason)  # C3
 
     def _task(self, admitted: Admitted, times: RunTimes, holds_slot: bool) -> RunTask:
-        model = admitted.agent.model
         most = self.settings.max_output_tokens
         return RunTask(
             admitted,
             times,
-            provider=next((one for one in self._providers if one.serves(model)), None),
+            provider=self._providers.choose(admitted.agent.model),
             limits=self._limits,
             max_tokens=min(admitted.order.max_tokens or most, most),
             slots=self._slots,

@@ -127,19 +127,43 @@ class RunRecord:
         )
 
     def _attempts(self, outcome: Outcome) -> tuple[rows.Attempt, ...]:
-        times = self.times
-        if self.provider is None or times.started_ns is None:
+        """Those that came to nothing, then the one that answers: its outcome is the run's."""
+        provider, times = self.provider, self.times
+        if provider is None:
             return ()
-        return (
-            rows.Attempt(
-                self.provider.name,
-                self.admitted.agent.model,
-                outcome.code.value if outcome.code else "ok",
-                self.deltas,
-                times.first_token_ms,
-                times.duration_ms or 0,
-                times.moment(times.started_ns) or times.queued_at,
-            ),
+        failed = tuple(
+            self._attempt(one.provider, one.code, one.began_ns, one.ended_ns) for one in provider.failed
+        )
+        if provider.began_ns is None or times.completed_ns is None:
+            return failed
+        answering = self._attempt(
+            provider.name,
+            outcome.code,
+            provider.began_ns,
+            times.completed_ns,
+            tokens=self.deltas,
+            first_token_ns=times.first_token_ns,
+        )
+        return (*failed, answering)
+
+    def _attempt(
+        self,
+        provider: str,
+        code: ErrorCode | None,
+        began_ns: int,
+        ended_ns: int,
+        *,
+        tokens: int = 0,
+        first_token_ns: int | None = None,
+    ) -> rows.Attempt:
+        return rows.Attempt(
+            provider,
+            self.admitted.agent.model,
+            code.value if code else "ok",
+            tokens,
+            None if first_token_ns is None else (first_token_ns - began_ns) // 1_000_000,
+            (ended_ns - began_ns) // 1_000_000,
+            self.times.moment(began_ns) or self.times.queued_at,
         )
 
     def count(self, outcome: Outcome) -> None:
