@@ -19,7 +19,7 @@ import functools
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
@@ -29,7 +29,7 @@ import gevent
 from locust import User
 from locust.env import Environment
 
-from load.drivers.base import Driver, Frame, Turn
+from load.drivers.base import Driver, Emit, Frame, Turn
 from load.drivers.http import HttpDriver, Response
 from load.drivers.sse import SseDriver
 from load.drivers.websocket import WebSocketDriver
@@ -134,8 +134,11 @@ class AgentUser(User):
 
     # -- connections: one of each kind and agent, opened at the first stream
 
-    def websocket(self, agent: str, *, place: int = 0, token: str | None = None) -> WebSocketDriver:
-        """The user's WebSocket to an agent, by profile name or id. place: for several at once."""
+    def websocket(
+        self, agent: str, *, place: int = 0, token: str | None = None, subprotocols: Sequence[str] = ()
+    ) -> WebSocketDriver:
+        """The user's WebSocket to an agent, by profile name or id. place: for several at once; those of one
+        place offer the same subprotocols."""
         url = urlsplit(self.session.target_url)
         scheme = "wss" if url.scheme == "https" else "ws"
         path = f"{url.path.rstrip('/')}/api/agents/{self.session.agents.get(agent, agent)}/stream"
@@ -144,7 +147,11 @@ class AgentUser(User):
         driver = self._drivers.get(key)
         if not isinstance(driver, WebSocketDriver):
             driver = self._drivers[key] = WebSocketDriver(
-                address, self.headers(token), self.session.limits, trace=self.session.options.trace_headers
+                address,
+                self.headers(token),
+                self.session.limits,
+                subprotocols=subprotocols,
+                trace=self.session.options.trace_headers,
             )
         return driver
 
@@ -165,15 +172,15 @@ class AgentUser(User):
             self._drivers[key] = driver
         return driver
 
-    def sse(self, agent: str) -> SseDriver:
+    def sse(self, agent: str, *, token: str | None = None) -> SseDriver:
         """The user's connection for answers of an agent as server-sent events."""
-        key = f"sse {agent}"
+        key = f"sse {agent} {token or ''}"
         driver = self._drivers.get(key)
         if not isinstance(driver, SseDriver):
             path = f"/api/agents/{self.session.agents.get(agent, agent)}/chat"
             driver = self._drivers[key] = SseDriver(
                 self.session.target_url,
-                self.headers(),
+                self.headers(token),
                 self.session.limits,
                 path,
                 trace=self.session.options.trace_headers,
@@ -217,10 +224,16 @@ class AgentUser(User):
         return followed.timeline
 
     def follow(
-        self, driver: Driver, turn: Turn, scenario: str, watch: Callable[[Event], None] | None = None
+        self,
+        driver: Driver,
+        turn: Turn,
+        scenario: str,
+        watch: Callable[[Event], None] | None = None,
+        how: Callable[[Turn, Emit], None] | None = None,
     ) -> Followed:
         """The same, not booked yet: for scenarios where the answer says what was to be expected. Whoever
-        calls it calls `book` for it, before the next turn of that driver."""
+        calls it calls `book` for it, before the next turn of that driver. how: a way of the driver to come to
+        a stream, else its `stream`."""
         session = self.session
         timeline = Timeline(session.limits, turn.expected_text)
         frames: list[Frame] = []
@@ -234,7 +247,7 @@ class AgentUser(User):
             of_failures=self.of_failures,
         )
         try:
-            driver.stream(turn.recorded(frames), _both(timeline.take, watch))
+            (how or driver.stream)(turn.recorded(frames), _both(timeline.take, watch))
         except gevent.GreenletExit:
             # Locust may kill a waiting user in the moment in which its next task begins.
             session.ledger.abandoned(origin, timeline)
