@@ -55,9 +55,21 @@ class Answer:
 
 class RawClient:
     """began_at: before the connect, monotonic ns. ended: how the connection ended, None while it is open.
-    close_code, close_reason: of the peer's close frame."""
+    close_at, close_code, close_reason: of the peer's close frame. pongs: whether `message` answers pings."""
 
-    __slots__ = ("_rest", "began_at", "close_code", "close_reason", "ended", "path", "url", "wire")
+    __slots__ = (
+        "_leaving",
+        "_rest",
+        "began_at",
+        "close_at",
+        "close_code",
+        "close_reason",
+        "ended",
+        "path",
+        "pongs",
+        "url",
+        "wire",
+    )
 
     def __init__(self, url: str, wire: Wire, began_at: int) -> None:
         self.url = url
@@ -65,8 +77,11 @@ class RawClient:
         self.wire = wire
         self.began_at = began_at
         self.ended: End | None = None
+        self.close_at: int | None = None
         self.close_code: int | None = None
         self.close_reason = ""
+        self.pongs = True
+        self._leaving = False
         self._rest = b""
 
     @classmethod
@@ -199,18 +214,25 @@ class RawClient:
             opcode, payload = found
             if opcode == TEXT:
                 return orjson.loads(payload)
-            if opcode == PING:
+            if opcode == PING and self.pongs:
                 self.send(frame(PONG, payload))
             elif opcode == CLOSE:
                 self._closed(payload)
-                self.send(frame(CLOSE, payload[:CLOSE_STATUS_BYTES]))
                 self.read_to_end()
         return None
 
+    def send_close(self, code: int) -> None:
+        """Our own close frame; the next messages may still be others, then comes its echo."""
+        self._leaving = True
+        self.send(frame(CLOSE, code.to_bytes(CLOSE_STATUS_BYTES, "big")))
+
     def _closed(self, payload: bytes) -> None:
+        self.close_at = self.arrived_at
         if len(payload) >= CLOSE_STATUS_BYTES:
             self.close_code = int.from_bytes(payload[:CLOSE_STATUS_BYTES], "big")
             self.close_reason = payload[CLOSE_STATUS_BYTES:].decode()
+        if not self._leaving:
+            self.send(frame(CLOSE, payload[:CLOSE_STATUS_BYTES]))
 
     # -- the end
 

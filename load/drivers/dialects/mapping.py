@@ -1,0 +1,135 @@
+"""A dialect as data: which request asks for an answer, and what each incoming message means.
+
+    name = "shop"
+    wire = "http"                      # or "websocket"
+    framing = "sse"                    # of a body: sse, json_lines, text; a WebSocket has one JSON a message
+    end = "marker"                     # or "body": that the body is complete is the end itself
+
+    [request]
+    path = "/v1/chat/completions"
+    body = { model = "{model}", stream = true, messages = "{messages}" }
+
+    [[event]]
+    is = "delta"                       # accepted delta usage finish finished errored cancelled
+    when = { type = "chunk" }          # all of these values are equal …
+    has = ["payload.text"]             # … and all of these are there, neither null nor empty
+    text = "payload.text"              # fields of the event: where they are found
+
+A delta without `when` and `has` is wherever its text is. A path is keys and list indexes joined by dots.
+`@raw` is the message as text, `@event` and `@id` are those of a server-sent event. All rules that fit a
+message speak; one that none fits is a sign of life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from load.drivers.dialects.rules import Message, Rule, Stamp, Value, event_of
+from load.drivers.dialects.template import Template
+from load.metrics.events import Beat, Event
+
+WIRES: Final = ("http", "websocket")
+FRAMINGS: Final = ("sse", "json_lines", "text")
+ENDS: Final = ("marker", "body")
+TERMINAL: Final = frozenset({"finished", "errored", "cancelled"})
+CLOSING: Final = TERMINAL | {"finish"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A wire, a request and the rules, read and checked.
+
+    seq: where messages have their number, None where they have none; first_seq: the first of them. stream:
+    where a message names its stream. opening: messages sent on a new WebSocket. ready: what the peer says on
+    it when it can be used. cancel: the message that asks for a cancel.
+    """
+
+    name: str
+    wire: str
+    framing: str
+    end: str
+    path: str
+    method: str
+    headers: Mapping[str, str]
+    body: Template
+    rules: tuple[Rule, ...]
+    seq: Value | None = None
+    first_seq: int = 1
+    stream: Value | None = None
+    opening: tuple[Template, ...] = ()
+    ready: Rule | None = None
+    cancel: Template | None = None
+    subprotocols: tuple[str, ...] = ()
+
+    @property
+    def announces(self) -> bool:
+        """Whether a message of its own says that the request was taken."""
+        return any(rule.kind == "accepted" for rule in self.rules)
+
+    @property
+    def not_checkable(self) -> tuple[str, ...]:
+        """Which breaks this wire cannot prove."""
+        kinds = {rule.kind for rule in self.rules}
+        lacks = []
+        if self.seq is None:
+            lacks += ["order", "loss", "duplicate"]
+        if not any(rule.kind == "finished" and "text" in rule.fields for rule in self.rules):
+            lacks.append("text")
+        if "finished" not in kinds and "finish" not in kinds and self.end != "body":
+            lacks.append("cut_off")
+        if "errored" not in kinds:
+            lacks.append("error")
+        return tuple(lacks)
+
+    @property
+    def marks_twice(self) -> bool:
+        """Whether a complete answer is announced before its terminal marker comes."""
+        return any(rule.kind == "finish" for rule in self.rules)
+
+    def kinds_of(self, message: Message) -> list[str]:
+        """Which rules fit, by kind."""
+        return [rule.kind for rule in self.rules if rule.fits(message)]
+
+    def events_of(self, message: Message, stamp: Stamp) -> Iterator[Event]:
+        """What a message means."""
+        number = self._number(message)
+        spoke = False
+        for rule in self.rules:
+            if rule.fits(message):
+                yield event_of(rule, message, stamp, None if spoke else number)
+                spoke = True
+        if not spoke:
+            yield Beat(stamp[0], message.name, seq=number)
+
+    def stream_of(self, message: Message) -> str | None:
+        """The id of the stream that a message belongs to."""
+        found = None if self.stream is None else self.stream(message)
+        return found if isinstance(found, str) else None
+
+    def tokens_of(self, message: Message) -> int | None:
+        """Tokens of the answer, where a message tells usage."""
+        for rule in self.rules:
+            if rule.kind == "usage" and rule.fits(message):
+                tokens = rule.field("tokens", message)
+                return tokens if type(tokens) is int else None
+        return None
+
+    def _number(self, message: Message) -> int | None:
+        if self.seq is None:
+            return None
+        found = self.seq(message)
+        return found - self.first_seq + 1 if type(found) is int else None
+
+
+def mates_of(kinds: Sequence[Sequence[str]]) -> int:
+    """How many chunks share the stamp of one read, from what each of its messages is, in order.
+
+    What ends the answer directly behind the last chunk does not count; any other message does, since the
+    stamp may be its own.
+    """
+    chunks = [number for number, of in enumerate(kinds) if "delta" in of]
+    if len(chunks) != 1:
+        return max(1, len(chunks))
+    return 1 if all(set(of) and set(of) <= CLOSING for of in kinds[chunks[0] + 1 :]) else 2
