@@ -4,6 +4,7 @@ LoadError
 ├── UsageError          what the user asked for cannot be done (2)
 ├── InvalidRun          the run cannot tell: no samples, no usable data (6)
 ├── TargetDown          what was to be measured never became ready, or died (7)
+├── LocalFault          the generator ran out of something of its own; never booked on the target (6)
 └── InstrumentError     a defect of ours; never booked on the target (6)
 """
 
@@ -57,6 +58,10 @@ class TargetDown(LoadError):
     """What was to be measured never became ready, or died."""
 
     exit_code = ExitCode.TARGET_DOWN
+
+
+class LocalFault(LoadError):
+    """The generator ran out of something of its own. Its text says of what, and what to do."""
 
 
 class InstrumentError(LoadError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from load.drivers.dialects.agentchat import events_of, mates_of
-from load.metrics.events import Beat
+from load.metrics.events import Beat, Errored
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_mates(kinds: list[object], expected: int) -> None:
 def test_every_other_type_is_a_sign_of_life(kind: object, what: str) -> None:
     """The contract has clients ignore what they do not know."""
     assert events_of({"type": kind}, (5, 6, 1)) == [Beat(5, what)]
+
+
+@pytest.mark.parametrize(("said", "fatal"), [(True, True), (False, False), (None, False)])
+def test_an_error_announces_the_end_of_its_connection(said: bool | None, fatal: bool) -> None:
+    """Or it leaves the connection usable."""
+    frame = {"type": "error", "error": {"code": "internal"}, "fatal": said, "done": True}
+
+    assert events_of(frame, (5, 6, 1)) == [Errored(5, "internal", fatal=fatal)]

@@ -139,7 +139,7 @@ def test_a_stream_ends(parts: list[bytes], expected: object) -> None:
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        (streams(*BEGUN), ("CUT_OFF", "fin", {})),
+        (streams(*BEGUN), ("CUT_OFF", "end", {})),
         (plays(HEAD, *chunked(*BEGUN), then="fin"), ("CUT_OFF", "fin", {})),
         (plays(HEAD, *chunked(*BEGUN), then="reset"), ("CUT_OFF", "reset", {})),
         (plays(HEAD, b"zz\r\n"), ("CUT_OFF", "protocol", {})),

@@ -596,6 +596,26 @@ def test_frames_before_the_close_reach_the_last_stream() -> None:
     assert end(timeline) == ("BROKEN", "text", {"text": 1})
 
 
+@pytest.mark.parametrize("code", [1000, 4999])
+def test_the_answer_to_our_close_reaches_the_last_stream(code: int) -> None:
+    """With its code: one that nobody declared is to be seen."""
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        peer.message()
+        peer.send(*frames(*answer("ab")))
+        peer.frame()  # the client's close
+        peer.send(close(code))
+        peer.gone()
+
+    with ScriptServer(script) as server:
+        user = driver(server)
+        timeline = follow(user)
+        user.close()
+
+    assert (end(timeline), timeline.close and timeline.close.code) == (CLEAN, code)
+
+
 def test_a_connection_that_was_closed_meanwhile_is_replaced() -> None:
     """The close code is told to the last stream; the next has a connection of its own."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 from integration.instrument.script_server import Peer, ScriptServer
 from load.drivers.clock import Clock
 from load.drivers.wire import Wire, address_of
-from load.errors import UsageError
+from load.errors import LocalFault, UsageError
 
 SECOND = 1_000_000_000
 
@@ -32,6 +35,33 @@ def test_what_is_not_spoken_is_said(url: str) -> None:
     """Before anything is connected."""
     with pytest.raises(UsageError, match="only http:// and ws://"):
         address_of(url)
+
+
+@pytest.fixture
+def no_descriptors() -> Iterator[None]:
+    """This process may open no further file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.usefixtures("no_descriptors")
+def test_without_a_file_descriptor_it_is_our_own_fault(host: str) -> None:
+    """Whatever stands at the address; a look-up of its name hides the reason, which is found all the same."""
+    with pytest.raises(LocalFault, match="out of file descriptors"):
+        Wire.connect(f"http://{host}:9", 5 * SECOND)
+
+
+def test_nothing_at_the_address_is_none_of_ours() -> None:
+    """A refused connect stays the system's own error."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionRefusedError):
+            Wire.connect(f"http://127.0.0.1:{unheard.getsockname()[1]}", 5 * SECOND)
 
 
 def test_reads_are_stamped_in_order() -> None:

@@ -146,7 +146,7 @@ BOTH = {
 }
 OWN = {
     "ws": {"close 1011": ("CUT_OFF", "1011"), "close 4409": ("CUT_OFF", "4409"), "inject ping": CLEAN},
-    "sse": {"close 1011": ("CUT_OFF", "fin"), "inject comment": CLEAN},
+    "sse": {"close 1011": ("CUT_OFF", "end"), "inject comment": CLEAN},
 }
 
 

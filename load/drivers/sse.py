@@ -153,7 +153,7 @@ class Following:
         if self.ended or exchange is not self.exchange:
             return
         if ended is None and reply.complete:
-            ended = Closed(exchange.wire.arrived_at, True, None, "peer", "fin")
+            ended = Closed(exchange.wire.arrived_at, True, None, "peer", "end")
         if ended is not None and self.decoder.unfinished:
             self.emit(Beat(ended.at, "unfinished"))
         if ended is not None and not (isinstance(ended, Closed) and self._resumed()):

@@ -58,6 +58,7 @@ class WebSocketDriver:
         channel, self.channel = self.channel, None
         if channel is not None:
             self._late(channel, channel.close())
+            self._gone(channel)
 
     def stream(self, turn: Turn, emit: Emit) -> None:
         """One message and its answer."""

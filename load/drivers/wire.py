@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 from typing import Final
@@ -10,10 +11,18 @@ from urllib.parse import urlsplit
 
 from load.drivers.clock import CLOCK, CONTROL_BYTES, Clock, ask_for_stamps, now_ns
 from load.drivers.watchdog import WATCHDOG, Wait, Watchdog
-from load.errors import UsageError
+from load.errors import LocalFault, UsageError
 
 BUFFER_BYTES: Final = 65_536
 PORTS: Final = {"http": 80, "ws": 80}
+OURS: Final = {
+    errno.EMFILE: "out of file descriptors; raise the limit (ulimit -n), or come with fewer users (-u)",
+    errno.ENFILE: "the machine is out of file descriptors; raise its limit, or come with fewer users (-u)",
+    errno.EADDRNOTAVAIL: "out of local ports; come with fewer users (-u), or more slowly (--think-s)",
+    errno.ENOBUFS: "out of buffers for sockets; come with fewer users (-u)",
+    errno.ENOMEM: "out of memory; come with fewer users (-u)",
+}
+"""Why a connect can fail that says nothing about the other side."""
 
 
 class Wire:
@@ -30,9 +39,15 @@ class Wire:
 
     @classmethod
     def connect(cls, url: str, timeout_ns: int, clock: Clock = CLOCK, watchdog: Watchdog = WATCHDOG) -> Wire:
-        """Raises OSError (TimeoutError when the time is over)."""
+        """Raises OSError (TimeoutError when the time is over), LocalFault where it is our own doing."""
         host, port = address_of(url)
-        sock = socket.create_connection((host, port), timeout=timeout_ns / 1e9)
+        try:
+            sock = socket.create_connection((host, port), timeout=timeout_ns / 1e9)
+        except OSError as error:
+            reason = OURS.get(_number(error))
+            if reason is not None:
+                raise LocalFault(reason) from error
+            raise
         sock.settimeout(None)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ask_for_stamps(sock)
@@ -94,3 +109,13 @@ def address_of(url: str) -> tuple[str, int]:
     if parts.scheme not in PORTS or not parts.hostname:
         raise UsageError(f"{url}: only http:// and ws:// addresses can be measured")
     return parts.hostname, parts.port or PORTS[parts.scheme]
+
+
+def _number(error: OSError) -> int:
+    """Its errno; a look-up of a name that found no file descriptor does not say so, a new socket does."""
+    if isinstance(error, socket.gaierror):
+        try:
+            socket.socket().close()
+        except OSError as reason:
+            error = reason
+    return error.errno or 0

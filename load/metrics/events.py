@@ -93,7 +93,8 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Errored:
-    """The server ended the stream with an error. limit_ms, elapsed_ms: of its deadline, by its own word."""
+    """The server ended the stream with an error. limit_ms, elapsed_ms: of its deadline, by its own word.
+    fatal: it said that it ends the connection, too."""
 
     at: int
     code: str
@@ -103,6 +104,7 @@ class Errored:
     limit_ms: float | None = None
     elapsed_ms: float | None = None
     retry_after_ms: float | None = None
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,9 @@ class Refused:
 class Closed:
     """The connection ended.
 
-    clean: by a close handshake or FIN. code: of the peer's close frame. how: `close`, `fin`, `reset`,
-    `unreachable`, or `protocol` for what no protocol allows. by: who ended it.
+    clean: by a close handshake or FIN. code: of the peer's close frame. how: `close`, `fin`, `reset`, `end`
+    for a response that was ended orderly and too early, `unreachable`, or `protocol` for what no protocol
+    allows. by: who ended it.
     """
 
     at: int

@@ -42,7 +42,8 @@ class TerminalState(Enum):
     CANCELLED = "CANCELLED"
     """A cancel was confirmed; code: its reason."""
     CUT_OFF = "CUT_OFF"
-    """The connection ended first; code: the close code, `fin`, `reset`, or `us` where we ended it."""
+    """The connection ended first; code: the close code, `fin`, `reset`, `end` of a response without its last
+    frame, or `us` where we ended it."""
     TIMED_OUT = "TIMED_OUT"
     """One of our own limits passed; code: its clock."""
     REFUSED = "REFUSED"

@@ -6,6 +6,7 @@ An error is a success only where the scenario declared exactly that error.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from load.metrics.timeline import TerminalState, Timeline
 
@@ -16,19 +17,24 @@ twice its limit is outside, a busy two-core machine is inside."""
 EARLY_ALLOWANCE_NS = 2_000_000
 """A timer's grain, and a clock that is read a moment later than the peer's."""
 
+ORDERLY_CLOSES: Final = (1000, 1001, 1012, 4408)
+"""Close codes that concern no stream: the answer to ours, a server that goes away, an idle connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expect:
     """One exact outcome.
 
     code: of an ERROR or REFUSED, the reason of a CANCELLED, who ended a CUT_OFF. status: of a REFUSED.
-    limit_s: the configured deadline behind a time-out; its answer must come between the two.
+    limit_s: the configured deadline behind a time-out; its answer must come between the two. close: the code
+    that the connection is closed with behind the end of the stream, where that is none of ORDERLY_CLOSES.
     """
 
     state: TerminalState = TerminalState.DONE
     code: str | None = None
     status: int | None = None
     limit_s: float | None = None
+    close: int | None = None
 
     def __str__(self) -> str:
         return outcome(self.state, self.code, self.status)
@@ -71,6 +77,18 @@ class Expect:
         if self.limit_s is None or observed_ns >= self.limit_s * 1e9 - EARLY_ALLOWANCE_NS:
             return None
         return f"{self} early: in less than its {self.limit_s * 1000:g} ms"
+
+    def close_differs(self, timeline: Timeline) -> str | None:
+        """An undeclared close code behind the end of the stream, as text.
+
+        A CUT_OFF has its code itself, and a fatal error has announced the close.
+        """
+        close, errored = timeline.close, timeline.errored
+        if close is None or close.by != "peer" or close.code in (None, self.close, *ORDERLY_CLOSES):
+            return None
+        if timeline.state is TerminalState.CUT_OFF or (errored is not None and errored.fatal):
+            return None
+        return f"{self}, then closed with {close.code}"
 
 
 def observed_deadline_ns(code: str, timeline: Timeline) -> int | None:

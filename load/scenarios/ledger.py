@@ -117,6 +117,7 @@ class Ledger:
         seen = expect.differs(state, timeline.code, timeline.status) or expect.deadline_differs(timeline)
         if seen is None and timeline.breaks:
             seen = f"{expect} with breaks: {', '.join(timeline.breaks)}"
+        seen = seen or expect.close_differs(timeline)
         good = seen is None and state is TerminalState.DONE
         self.run.tally(origin.scenario, self._window(timeline)).book(timeline, good=good, busy=origin.busy)
         row = StreamRow.of(

@@ -81,6 +81,7 @@ def _error(frame: Frame, stamp: Stamp) -> list[Event]:
         limit_ms=_milliseconds(problem.get("limit_ms")),
         elapsed_ms=_milliseconds(problem.get("elapsed_ms")),
         retry_after_ms=_milliseconds(problem.get("retry_after_ms")),
+        fatal=frame.get("fatal") is True,
     )
     if code is None or frame.get("done") is not True:
         return [_garbled(stamp[0], "no code or done", frame), errored]
