@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -73,7 +74,26 @@ def test_a_plain_answer(upstream: httpx2.Client) -> None:
     assert [len(text) for text in deltas(response)] == [4] * 5
     assert events(response)[-1] == "[DONE]"
     assert (entry["ended"], entry["tokens"], entry["key"]) == ("done", 5, "0001")
-    assert entry["written_ns"] == sorted(entry["written_ns"])
+    assert entry["seed_word"] == "Tell"
+    assert entry["text_sha256"] == hashlib.sha256("".join(deltas(response)).encode()).hexdigest()
+    times = [entry["received_at_ns"], *entry["written_ns"], entry["ended_at_ns"]]
+    assert times == sorted(times)
+    assert len(times) == 7
+
+
+def test_the_journal_comes_in_pages(upstream: httpx2.Client) -> None:
+    """Numbers go on from page to page; behind the last entry there is an empty one."""
+    for number in range(3):
+        ask(upstream, f"sim:ttft=1,n=1,gap=1,tag=page-{number}")
+    requests = upstream.get("/__admin/stats").json()["requests"]
+
+    def page(after: int) -> list[int]:
+        query = {"after": after, "limit": 2}
+        return [one["number"] for one in upstream.get("/__admin/journal", params=query).json()]
+
+    assert page(requests - 3) == [requests - 2, requests - 1]
+    assert page(requests - 1) == [requests]
+    assert page(requests) == []
 
 
 def test_the_same_name_gives_the_same_text(upstream: httpx2.Client) -> None:

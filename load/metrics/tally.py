@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from load.errors import InstrumentError
 from load.metrics.histogram import Histogram
+from load.metrics.journal import Split
 from load.metrics.machine import TerminalState
 from load.metrics.stream import Stream
 
@@ -20,8 +21,9 @@ class Tally:
 
     gap: chunks with a stamp of their own. gap_group: the silence G before each read of several chunks, once;
     gap_group_weighted: once for each gap it stands for. ttft_low: `ttft` at its lower bound. slope_milli:
-    thousandths. by_terminal: state -> streams. by_code: `ERROR(internal)`, `REFUSED(429, rate_limited)` ->
-    streams, for the states that have a code. unresolved: chunks that shared their read.
+    thousandths. relay … backend: of streams that the provider's journal knows, too. by_terminal: state ->
+    streams. by_code: `ERROR(internal)`, `REFUSED(429, rate_limited)` -> streams, for the states that have a
+    code. unresolved: chunks that shared their read.
     """
 
     ttft: Histogram = field(default_factory=Histogram)
@@ -42,6 +44,12 @@ class Tally:
     start_queue: Histogram = field(default_factory=Histogram)
     cancel: Histogram = field(default_factory=Histogram)
     expiry_late: Histogram = field(default_factory=Histogram)
+    relay: Histogram = field(default_factory=Histogram)
+    backend_ttft: Histogram = field(default_factory=Histogram)
+    connect: Histogram = field(default_factory=Histogram)
+    admission: Histogram = field(default_factory=Histogram)
+    provider: Histogram = field(default_factory=Histogram)
+    backend: Histogram = field(default_factory=Histogram)
     by_terminal: dict[str, int] = field(default_factory=dict)
     by_code: dict[str, int] = field(default_factory=dict)
     breaks: dict[str, int] = field(default_factory=dict)
@@ -121,6 +129,15 @@ class Tally:
         stalls = [silence for silence in silences if silence > stream.limits.stall_ns]
         self.stalls += len(stalls)
         self.stalled_ns += sum(stalls)
+
+    def book_split(self, split: Split) -> None:
+        """Adds what the provider's journal says of a stream that is booked already."""
+        self.relay.add_all(split.relay)
+        self.backend_ttft.add(split.admission + split.backend)
+        self.connect.add(split.connect)
+        self.admission.add(split.admission)
+        self.provider.add(split.provider)
+        self.backend.add(split.backend)
 
     # -- gaps in groups, in each of their readings
 

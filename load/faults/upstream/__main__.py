@@ -12,6 +12,7 @@ it is ready (port 0 = a free one) and stops on SIGTERM.
     POST /v1/chat/completions, GET /v1/models
     PUT  /__admin/scripts/ID   [[OPERATION, …], …]   for the model `script:ID` or the key `sk-script-ID`
     GET  /__admin/journal?id=ID                      what was asked, written, and by whom it was ended
+    GET  /__admin/journal?after=NUMBER&limit=500     the same in pages, each entry with its number
     GET  /__admin/stats                              {"open_streams": 0, …}
 
 Operations stand in script.py, names of `sim:` models in sim.py.

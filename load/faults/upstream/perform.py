@@ -18,15 +18,46 @@ from load.faults.upstream.script import Operation
 STALL_S: Final = 600.0
 """Even a stall ends, should the peer never leave."""
 
+IN_A_ROW: Final = 16
+"""So many writes without a wait."""
+
 
 class PeerLeft(Exception):
     """The other side closed the connection before the script was over."""
 
 
+class Peer:
+    """The other side of one request: still there, or gone."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def leave(self) -> None:
+        self.left = True
+        self._wake()
+
+    async def left_within(self, delay_s: float) -> bool:
+        """Waits so long at the most; by a future and a timer, since a scope for each chunk costs far more."""
+        if not self.left:
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            timer = loop.call_later(delay_s, self._wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+        return self.left
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
 class Performance:
     """One answer, streamed. `keep` says afterwards whether the connection can take another request."""
 
-    def __init__(self, writer: asyncio.StreamWriter, entry: Entry, peer: asyncio.Event) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, entry: Entry, peer: Peer) -> None:
         self.keep = True
         self._writer = writer
         self._entry = entry
@@ -34,6 +65,7 @@ class Performance:
         self._opened = False
         self._whole = False
         self._split = 0
+        self._in_a_row = 0
         self._bytes_per_s = 0.0
         self._common = {
             "id": f"chatcmpl-{entry.received_at_ns}",
@@ -64,8 +96,9 @@ class Performance:
             case "sse_open", [headers]:
                 await self._open(headers)
             case "delta", [text]:
+                written_ns = time.monotonic_ns()
                 await self._event(self._chunk({"content": text}))
-                self._entry.delta(text, time.monotonic_ns())
+                self._entry.delta(text, written_ns)
             case "role", []:
                 await self._event(self._chunk({"role": "assistant", "content": ""}))
             case "finish", [reason]:
@@ -131,22 +164,22 @@ class Performance:
         await self._write(b"0\r\n\r\n")
 
     async def _write(self, data: bytes) -> None:
-        if self._peer.is_set():
+        if self._peer.left:
             raise PeerLeft
         self._writer.write(data)
         self._entry.bytes += len(data)
         await self._writer.drain()
-        # The loop gets a turn in between: the peer's end must be seen in a flood, too.
-        await asyncio.sleep(0)
+        self._in_a_row += 1
+        if self._in_a_row == IN_A_ROW:
+            # The loop gets a turn in between: the peer's end must be seen in a flood, too.
+            self._in_a_row = 0
+            await asyncio.sleep(0)
 
     async def _wait(self, delay_s: float) -> None:
         """Not beyond the moment the peer leaves."""
-        try:
-            async with asyncio.timeout(delay_s):
-                await self._peer.wait()
-        except TimeoutError:
-            return
-        raise PeerLeft
+        self._in_a_row = 0
+        if await self._peer.left_within(delay_s):
+            raise PeerLeft
 
     def _leave(self, how: str) -> None:
         self.keep = False
@@ -164,7 +197,7 @@ class Performance:
 class Whole(Performance):
     """The same script for who did not ask for a stream: one answer at its end, in the same time."""
 
-    def __init__(self, writer: asyncio.StreamWriter, entry: Entry, peer: asyncio.Event) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, entry: Entry, peer: Peer) -> None:
         super().__init__(writer, entry, peer)
         self._text: list[str] = []
         self._finish: str | None = None
@@ -173,7 +206,7 @@ class Whole(Performance):
     async def _event(self, content: Mapping[str, Any]) -> None:
         if "error" in content:
             self._whole = True
-            await self._write(wire.answer(500, content))
+            await self._write(wire.answer(500, content, {"Connection": "close"}))  # such scripts end so
             return
         for choice in content["choices"]:
             self._text.append(choice["delta"].get("content", ""))

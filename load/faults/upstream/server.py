@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import parse_qs, unquote
 
 from load.faults.upstream import script, sim, wire
-from load.faults.upstream.journal import Entry, Journal
-from load.faults.upstream.perform import PeerLeft, Performance, Whole
+from load.faults.upstream.journal import PAGE, Entry, Journal
+from load.faults.upstream.perform import Peer, PeerLeft, Performance, Whole
 from load.faults.upstream.script import Operation, Script
 from load.faults.upstream.wanted import Wanted, wanted
 
@@ -61,8 +61,7 @@ class Upstream:
                 names = ["sim:", *(f"script:{name}" for name in self._scripts)]
                 return wire.answer(200, {"object": "list", "data": [_model(name) for name in names]})
             case "GET", "/__admin/journal":
-                wanted = parse_qs(request.query).get("id", [None])[0]
-                return wire.answer(200, self._journal.told(wanted))
+                return self._told(parse_qs(request.query))
             case "GET", "/__admin/stats":
                 return wire.answer(200, self._journal.stats())
             case "PUT", path if path.startswith(SCRIPTS) and len(path) > len(SCRIPTS):
@@ -76,9 +75,19 @@ class Upstream:
                 return wire.answer(200, {"id": name, "entries": len(entries)})
         return wire.answer(404, _error("no such path"))
 
+    def _told(self, query: Mapping[str, list[str]]) -> bytes:
+        try:
+            after, limit = (int(query[name][0]) if name in query else None for name in ("after", "limit"))
+        except ValueError:
+            return wire.answer(422, _error("after and limit are numbers"))
+        if after is None:
+            return wire.answer(200, self._journal.told(query.get("id", [None])[0]))
+        return wire.answer(200, self._journal.page(after, PAGE if limit is None else limit))
+
     async def _complete(
         self, request: wire.Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bytes | None:
+        received_ns = time.monotonic_ns()
         try:
             asked, key = wanted(request.body), _key(request)
             name, operations = self._script(asked, key)
@@ -89,13 +98,14 @@ class Upstream:
         entry = Entry(
             name,
             asked.model,
+            asked.word,
             key[-4:] if key else None,
             request.headers.get("x-correlation-id"),
             hashlib.sha256(request.body).hexdigest(),
-            time.monotonic_ns(),
+            received_ns,
         )
         self._journal.begin(entry)
-        peer = asyncio.Event()
+        peer = Peer()
         performance = (Performance if asked.stream else Whole)(writer, entry, peer)
         watch = asyncio.create_task(_watch(reader, entry, peer))
         try:
@@ -106,7 +116,7 @@ class Upstream:
             watch.cancel()
             await asyncio.wait([watch])
             self._journal.finish(entry)
-        if not performance.keep or peer.is_set():
+        if not performance.keep or peer.left:
             return None
         return b"" if watch.cancelled() else watch.result()
 
@@ -137,14 +147,14 @@ def _not_played(error: ValueError | KeyError) -> bytes:
     return wire.answer(400, _error(str(error)))
 
 
-async def _watch(reader: asyncio.StreamReader, entry: Entry, peer: asyncio.Event) -> bytes:
+async def _watch(reader: asyncio.StreamReader, entry: Entry, peer: Peer) -> bytes:
     """The first byte of the next request, or nothing once the peer has left."""
     ahead = b""
     with suppress(ConnectionError):  # a reset is an end as any other
         ahead = await reader.read(1)
     if not ahead:
         entry.peer_closed_at_ns = time.monotonic_ns()
-        peer.set()
+        peer.leave()
     return ahead
 
 

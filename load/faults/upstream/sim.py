@@ -98,7 +98,7 @@ def parsed(model: str) -> Sim:
 def script_of(asked: Wanted, *, seen: bool) -> Iterator[Operation]:
     """What this model answers to this message; `seen`: it was asked before (for `once-`)."""
     sim, message = parsed(asked.model), asked.last
-    seed = (message.split() or [""])[0] if sim.seed == "msg" else sim.seed or bare(asked.model)
+    seed = asked.word if sim.seed == "msg" else sim.seed or bare(asked.model)
     draw = random.Random(seed)
     fails = bool(sim.fail) and random.Random(f"{seed}|{message}").random() < sim.p
     if fails and sim.status is not None and not (sim.once and seen):

@@ -24,6 +24,11 @@ class Wanted:
         return self.said[-1]
 
     @property
+    def word(self) -> str:
+        """The first word of the message to be answered; empty if it has none."""
+        return next(iter(self.last.split(maxsplit=1)), "")
+
+    @property
     def prompt_tokens(self) -> int:
         return -(-sum(map(len, self.said)) // 4)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 HEAD_BYTES: Final = 65_536
 BODY_BYTES: Final = 16 * 1024 * 1024
+_PHRASES: Final = {one.value: one.phrase for one in HTTPStatus}
 
 
 class BadRequest(Exception):
@@ -53,8 +54,7 @@ async def read_request(reader: asyncio.StreamReader, ahead: bytes) -> Request | 
 
 
 def head(status: int, headers: Mapping[str, object]) -> bytes:
-    known = {one.value: one.phrase for one in HTTPStatus}
-    lines = [f"HTTP/1.1 {status} {known.get(status, 'Planted')}"]
+    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, 'Planted')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
