@@ -186,7 +186,51 @@ def test_conversation_until_the_close() -> None:
         (PONG, b"are you there"),
         (CLOSE, b"\x11\x31"),
     ]
-    assert (client.close_code, client.ended) == (4401, "fin")
+    assert (client.close_code, client.close_reason, client.ended) == (4401, "", "fin")
+    assert server.peers[0].sent[-1] < (client.close_at or 0) <= client.arrived_at
+
+
+def test_own_close_is_sent_once() -> None:
+    """The peer's close frame is then the echo; what was under way comes before it."""
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        taken.append(peer.frame())
+        peer.send(text(type="delta"), served(b"\x03\xe8bye", CLOSE))
+        peer.sock.shutdown(socket.SHUT_WR)
+        rest.append(peer.sock.recv(100))
+
+    taken: list[tuple[int, bytes]] = []
+    rest: list[bytes] = []
+    with ScriptServer(script) as server:
+        with connect(server) as client:
+            client.send(client.handshake({}))
+            client.answer()
+            client.send_close(1000)
+            messages = [client.message(), client.message()]
+        assert server.peers[0].closed.wait(10)
+
+    assert messages == [{"type": "delta"}, None]
+    assert (taken, rest) == ([(CLOSE, b"\x03\xe8")], [b""])
+    assert (client.close_code, client.close_reason) == (1000, "bye")
+
+
+def test_pings_left_unanswered_on_purpose() -> None:
+    """A client that reads on, but never says that it is there."""
+
+    def script(peer: Peer) -> None:
+        peer.shake(behind=served(b"hello?", PING) + served(b"\x03\xf3gone", CLOSE))
+        first.append(peer.frame())
+
+    first: list[tuple[int, bytes]] = []
+    with ScriptServer(script) as server, connect(server) as client:
+        client.send(client.handshake({}))
+        client.answer()
+        client.pongs = False
+        assert client.message() is None
+
+    assert first == [(CLOSE, b"\x03\xf3")]
+    assert (client.close_code, client.close_reason) == (1011, "gone")
 
 
 def test_reading_frames_answers_nothing() -> None:

@@ -12,7 +12,6 @@ Nothing is done unasked: `frame` leaves pings unanswered; only `message` answers
 from __future__ import annotations
 
 import base64
-import contextlib
 import secrets
 import socket
 from collections.abc import Mapping
@@ -57,20 +56,6 @@ class RawClient:
     """began_at: before the connect, monotonic ns. ended: how the connection ended, None while it is open.
     close_at, close_code, close_reason: of the peer's close frame. pongs: whether `message` answers pings."""
 
-    __slots__ = (
-        "_leaving",
-        "_rest",
-        "began_at",
-        "close_at",
-        "close_code",
-        "close_reason",
-        "ended",
-        "path",
-        "pongs",
-        "url",
-        "wire",
-    )
-
     def __init__(self, url: str, wire: Wire, began_at: int) -> None:
         self.url = url
         self.path = urlsplit(url).path or "/"
@@ -104,7 +89,7 @@ class RawClient:
 
     @property
     def arrived_at(self) -> int:
-        """When the last bytes, or the end, had arrived."""
+        """When the last bytes, or the end, had arrived; monotonic ns."""
         return self.wire.arrived_at
 
     # -- bytes
@@ -163,14 +148,13 @@ class RawClient:
 
     def handshake(self, headers: Mapping[str, str]) -> bytes:
         """The bytes of a WebSocket handshake, to be sent whole or not."""
-        key = base64.b64encode(secrets.token_bytes(16)).decode()
         lines = [
             f"GET {self.path} HTTP/1.1",
             f"host: {urlsplit(self.url).netloc}",
             "connection: Upgrade",
             "upgrade: websocket",
             "sec-websocket-version: 13",
-            f"sec-websocket-key: {key}",
+            f"sec-websocket-key: {base64.b64encode(secrets.token_bytes(16)).decode()}",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
         return "\r\n".join(lines).encode("latin-1") + HEAD_END
@@ -260,14 +244,15 @@ def say(**fields: object) -> bytes:
 def _narrow(url: str, limit_ns: int, receive_buffer: int) -> socket.socket:
     """A connection that takes few bytes before they are read."""
     host, port = address_of(url)
-    with contextlib.ExitStack() as stack:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = stack.enter_context(socket.socket(family))
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
         # Before connecting, or the window that is promised is larger.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(limit_ns / 1e9)
         sock.connect((host, port))
         sock.settimeout(None)
-        ask_for_stamps(sock)
-        stack.pop_all()
+    except OSError:
+        sock.close()
+        raise
+    ask_for_stamps(sock)
     return sock
