@@ -111,7 +111,10 @@ class Upstream:
         try:
             await performance.play(operations)
         except PeerLeft:
-            entry.end("peer", time.monotonic_ns())
+            left_ns = time.monotonic_ns()
+            entry.end("peer", left_ns)
+            # A write may notice it before a read does.
+            entry.peer_closed_at_ns = entry.peer_closed_at_ns or left_ns
         finally:
             watch.cancel()
             await asyncio.wait([watch])
