@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
-import anyio
 import orjson
 from fastapi import APIRouter, Depends
 from pydantic import Field, JsonValue
@@ -23,6 +23,7 @@ from backend.runs.admission import Repeated
 from backend.runs.frames import usage_object
 from backend.runs.manager import Runs
 from backend.runs.order import Order, Stop
+from backend.runs.parts import Parts
 from backend.runs.task import RunTask
 from backend.storage.executions import get_execution
 from backend.storage.models import Transport
@@ -115,7 +116,7 @@ async def chat(request: Request, agent_id: str, viewer: Asking) -> Response:
         return await _repeated(request, repeated, order, viewer, stream=body.stream)
     try:
         # A stream begins with `started`: a run that ends without it is answered by an ordinary problem.
-        await _unless_left(request, run.log.wait_beyond(0) if body.stream else run.ended.wait())
+        await _unless_left(request, partial(run.log.wait_beyond, 0) if body.stream else run.ended.wait)
         if body.stream and run.log.last_seq > int(run.log.closed):
             stream = EventStream(runs, run, 0, controls=True)
             run.control.take(stream)
@@ -125,7 +126,7 @@ async def chat(request: Request, agent_id: str, viewer: Asking) -> Response:
     return answer_of(run)
 
 
-async def _unless_left(request: Request, work: Awaitable[object]) -> None:
+async def _unless_left(request: Request, work: Callable[[], Awaitable[object]]) -> None:
     """Waits for the work; raises ClientDisconnect when the client does not."""
     left = False
 
@@ -134,12 +135,12 @@ async def _unless_left(request: Request, work: Awaitable[object]) -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
         left = True
-        group.cancel_scope.cancel()
+        parts.end()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        await work
-        group.cancel_scope.cancel()
+    async with Parts() as parts:
+        parts.start(watch)
+        await parts.do(work)
+        parts.end()
     if left:
         raise ClientDisconnect  # C10
 

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import anyio
-from anyio.abc import TaskGroup
 
 from backend import telemetry
 from backend.api.client_frames import Cancel, Chat, ClientFrame, Ping, Resume, read_frame, request_id_of
@@ -28,6 +27,7 @@ from backend.api.turn import Turn
 from backend.errors import ErrorCode, Problem
 from backend.runs.clocks import ran_out, wind
 from backend.runs.order import Stop
+from backend.runs.parts import Parts
 from backend.runs.subscriber import SlowConsumer
 
 log = telemetry.logger(__name__)
@@ -49,7 +49,7 @@ class Connection:
         self._idle_clock = anyio.CancelScope()
         self._idle_limit_s = self._settings.ws_first_frame_timeout
         self._idle_since_ns = time.monotonic_ns()
-        self._group: TaskGroup
+        self._parts = Parts()
 
     @property
     def user_id(self) -> str:
@@ -59,18 +59,15 @@ class Connection:
         """Returns when the connection is over."""
         self._member.runs.connections.add(self)
         try:
-            async with anyio.create_task_group() as self._group:
-                self._group.start_soon(self._guarded, self._watch_member)
+            async with self._parts as parts:
+                parts.start(self._guarded, self._watch_member)
                 if self._member.speaks_v1:
                     await self._guarded(lambda: self._socket.send(**self._member.ready()))
-                    self._group.start_soon(self._guarded, self._beat)
-                await self._guarded(self._read)
-                self._over()
+                    parts.start(self._guarded, self._beat)
+                await parts.do(self._guarded, self._read)
+                parts.end()
         finally:
             self._member.runs.connections.remove(self)
-
-    def _over(self) -> None:
-        self._group.cancel_scope.cancel()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """Any part may find that the client is gone, or does not read: then all parts end."""
@@ -78,13 +75,13 @@ class Connection:
             await work()
         except Gone:
             log.debug("client_gone")
-            self._over()
+            self._parts.end()
         except SlowConsumer:
             telemetry.slow_consumers_total.inc()
             if self._turn is not None:
                 self._turn.lost = Stop.SLOW
             self._socket.abort()
-            self._over()
+            self._parts.end()
 
     # Reading
 
@@ -136,7 +133,7 @@ class Connection:
         self._turn = Turn(self._member, self._socket, frame, order)
         self._free = anyio.Event()
         # In a task of its own: the reader must see pongs, cancels and closes while the storage is slow.
-        self._group.start_soon(self._guarded, self._take_turn)
+        self._parts.start(self._guarded, self._take_turn)
 
     async def _cancel(self, frame: Cancel) -> None:
         if self._turn is not None and self._turn.cancel(frame):
@@ -170,7 +167,7 @@ class Connection:
             await self._refused(problem, turn.request_id)
         elif turn.broke:
             await self._socket.close(_INTERNAL_ERROR, ErrorCode.INTERNAL.value)  # S6
-            self._over()
+            self._parts.end()
         if self._pending is not None:
             await self._close_for(self._pending, asked=False)
 
@@ -195,7 +192,7 @@ class Connection:
         if asked or self._member.speaks_v1:
             await self._tell(problem, request_id, fatal=True)
         await self._socket.close(problem.row.close or _INTERNAL_ERROR, problem.code.value)
-        self._over()
+        self._parts.end()
 
     # The member, and the server's own frames
 
@@ -223,7 +220,7 @@ class Connection:
         """Closes with 1012, after the terminal frame of its run."""
         await self._free.wait()
         await self._socket.close(_RESTART, ErrorCode.SERVER_SHUTDOWN.value)  # S1
-        self._over()
+        self._parts.end()
 
 
 _ENDS_CONNECTION: Final = frozenset({ErrorCode.AUTH_EXPIRED, ErrorCode.SUPERSEDED})

@@ -12,6 +12,7 @@ from backend import telemetry
 from backend.api.socket import count_sent
 from backend.runs.manager import Runs
 from backend.runs.order import Stop
+from backend.runs.parts import Parts
 from backend.runs.subscriber import SlowConsumer, Subscriber
 from backend.runs.task import RunTask
 
@@ -38,7 +39,7 @@ class EventStream(Response):
         self._seq = after_seq
         self._lost = Stop.DISCONNECTED
         self._send: Send
-        self._over: anyio.CancelScope
+        self._parts = Parts()
         if not controls and run.outcome is None and not run.control.held:
             run.control.take(self)
 
@@ -49,12 +50,11 @@ class EventStream(Response):
         self._send = send
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         try:
-            async with anyio.create_task_group() as group:
-                self._over = group.cancel_scope
-                group.start_soon(self._watch, receive)
-                group.start_soon(self._beat, scope)
-                await self._follow(scope)
-                self._over.cancel()
+            async with self._parts as parts:
+                parts.start(self._watch, receive)
+                parts.start(self._beat, scope)
+                await parts.do(self._follow, scope)
+                parts.end()
             if self._run.log.closed and self._seq == self._run.log.last_seq:
                 await self._put(b"", more=False)
         finally:
@@ -86,7 +86,7 @@ class EventStream(Response):
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._over.cancel()
+        self._parts.end()
 
     async def _put(self, data: bytes, *, more: bool = True) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
@@ -97,4 +97,4 @@ class EventStream(Response):
         abort = scope.get("state", {}).get("abort")
         if abort is not None:
             abort()
-        self._over.cancel()
+        self._parts.end()

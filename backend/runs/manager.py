@@ -21,6 +21,7 @@ from backend.runs.control import Controller
 from backend.runs.leases import Leases
 from backend.runs.limits import Alone
 from backend.runs.order import Order, Stop
+from backend.runs.parts import Parts
 from backend.runs.record import Admitted
 from backend.runs.settle import Settlement
 from backend.runs.slots import Slots
@@ -129,7 +130,7 @@ class Runs:
 
     def release(self, run: RunTask, controller: Controller, reason: Stop) -> None:
         """The controller is lost: the run ends, or goes on for a while if its client asked for that."""
-        if run.outcome is not None or not run.control.leave(controller):
+        if not run.control.leave(controller) or run.outcome is not None:
             return
         if run.order.on_disconnect == "cancel" or self.settings.resume_grace == 0:
             run.stop(reason)  # C1 F14 L5
@@ -138,10 +139,10 @@ class Runs:
 
     async def _await_return(self, run: RunTask, reason: Stop) -> None:
         with anyio.move_on_after(self.settings.resume_grace) as grace:
-            async with anyio.create_task_group() as group:
-                group.start_soon(_cancel_when, run.ended, group.cancel_scope)
-                await run.control.wait_taken()
-                group.cancel_scope.cancel()
+            async with Parts() as parts:
+                parts.start(parts.end_when, run.ended)
+                await parts.do(run.control.wait_taken)
+                parts.end()
         # Whoever took the run may have left again by now; then a later wait decides.
         if grace.cancelled_caught and not run.control.held:
             run.stop(reason)  # C3
@@ -187,12 +188,12 @@ class Runs:
         drain_s = self.settings.drain_timeout
         log.info("draining", extra={"active": len(self._active), "drain_ms": round(drain_s * 1000)})
         with anyio.move_on_after(drain_s):
-            async with anyio.create_task_group() as group:
+            async with Parts() as parts:
                 for connection in self.connections.open():
-                    group.start_soon(connection.going_away, round(drain_s * 1000))
-                group.start_soon(_cancel_when, hurry, group.cancel_scope)
-                await self._wait_idle()
-                group.cancel_scope.cancel()
+                    parts.start(connection.going_away, round(drain_s * 1000))
+                parts.start(parts.end_when, hurry)  # S3
+                await parts.do(self._wait_idle)
+                parts.end()
         await self._end_all()
         with anyio.move_on_after(_GOODBYE_S):
             async with anyio.create_task_group() as group:
@@ -208,8 +209,3 @@ class Runs:
     async def _wait_idle(self) -> None:
         while self._active:
             await self._all_ended.wait()
-
-
-async def _cancel_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
-    await event.wait()
-    scope.cancel()  # S3
