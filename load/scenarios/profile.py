@@ -22,6 +22,7 @@ FIRST_TOKEN_TIMEOUT_S: Final = 1.5
 INTER_CHUNK_TIMEOUT_S: Final = 1.0
 TOTAL_DEADLINE_S: Final = 5.0
 MAX_RUNS_PER_USER: Final = 2
+RATE_PER_MIN: Final = 240
 RATE_BURST: Final = 20
 DRAIN_TIMEOUT_S: Final = 3.0
 HTTP_HEADER_TIMEOUT_S: Final = 1.0
@@ -48,7 +49,7 @@ TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
         "BACKEND_MAX_RUNS_PER_USER": str(MAX_RUNS_PER_USER),
         "BACKEND_DRAIN_TIMEOUT": str(DRAIN_TIMEOUT_S),
         # Twice the rate at which a user of the profile speaks: a random burst of its own is never refused.
-        "BACKEND_RATE_MESSAGES_PER_MIN": "240",
+        "BACKEND_RATE_MESSAGES_PER_MIN": str(RATE_PER_MIN),
         "BACKEND_RATE_BURST": str(RATE_BURST),
         "BACKEND_HTTP_HEADER_TIMEOUT": str(HTTP_HEADER_TIMEOUT_S),
         "BACKEND_HTTP_BODY_TIMEOUT": str(HTTP_BODY_TIMEOUT_S),
@@ -108,6 +109,10 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
         "steady": AgentPlan("AUTONOMOUS", tokens=12, first_token_ms=30, interval_ms=20),
         "intern": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=20),
         "student": AgentPlan("STUDENT", tokens=12, first_token_ms=30, interval_ms=20),
+        # Only what they refuse is tried with these: nothing ever completes there.
+        "intern_denied": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=20),
+        "supervised_denied": AgentPlan("SUPERVISED", tokens=12, first_token_ms=30, interval_ms=20),
+        "orphan": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=20, model="none/x"),
         "mute": AgentPlan("INTERN", tokens=12, first_token_ms=60_000, interval_ms=20),
         "stalling": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=5_000),
         "endless": AgentPlan("INTERN", tokens=200, first_token_ms=30, interval_ms=200),

@@ -3,6 +3,28 @@
 Importing this package fills `base.ROWS`.
 """
 
-from load.scenarios.rows import admission, client, feedback, frames, handshake, provider
+from load.scenarios.rows import (
+    admission,
+    client,
+    feedback,
+    frames,
+    handshake,
+    provider,
+    repeated,
+    requests,
+    steering,
+    waiting,
+)
 
-__all__ = ["admission", "client", "feedback", "frames", "handshake", "provider"]
+__all__ = [
+    "admission",
+    "client",
+    "feedback",
+    "frames",
+    "handshake",
+    "provider",
+    "repeated",
+    "requests",
+    "steering",
+    "waiting",
+]

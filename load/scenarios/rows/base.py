@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from load.drivers.http import HttpDriver
-from load.metrics.events import Event
 from load.scenarios.base import AgentUser
-from load.scenarios.expect import CANCELLED, Expect
+from load.scenarios.expect import Expect
 
 UNKNOWN_AGENT: Final = "agt_00000000000000000000000000000000"
 
@@ -54,12 +53,6 @@ class Walker(AgentUser):
     def due_ns(self) -> int:
         """Now: a row has no schedule."""
         return time.perf_counter_ns()
-
-    def hold(self, place: int, watch: Callable[[Event], None]) -> None:
-        """Keeps one run going for a while, on a connection of its own."""
-        turn = self.turn("Take your time.", cancel_after=3)
-        driver = self.websocket("endless", place=place, token=self.hold_token)
-        self.stream(driver, turn, CANCELLED, "holder", watch)
 
     place: int
     flood_token: str

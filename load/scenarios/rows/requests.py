@@ -1,0 +1,117 @@
+"""Rows L: requests that cannot be read, or not be used."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from load.drivers.http import Response
+from load.drivers.raw import RawClient
+from load.scenarios.expect import Expect, refused
+from load.scenarios.profile import HTTP_BODY_TIMEOUT_S
+from load.scenarios.rows.base import Walker, row
+
+MAX_BODY_BYTES: Final = 65_536
+RAW_LIMIT_NS: Final = 10_000_000_000
+
+UNREADABLE: Final = (
+    b"",
+    b"{",
+    b"{'message': 'Hello'}",
+    b'{"message": "Hello"} x',
+    b'{"message": "\xff"}',
+    b'\xef\xbb\xbf{"message": "Hello"}',
+    b'{"message": "a\x00b"}',
+)
+
+UNUSABLE: Final = (
+    (b"[]", ""),
+    (b'{"message": "\\ud800"}', "/message"),
+    (b'{"message": "a\\u0000b"}', "/message"),
+    (b'{"message": "Hi", "max_tokens": 9223372036854775808}', "/max_tokens"),
+    (b'{"message": "Hi", "metadata": {"n": 9223372036854775808}}', "/metadata/n"),
+    (b'{"message": "Hi", "metadata": {"a": "\\udc00"}}', "/metadata/a"),
+    (b'{"message": "Hi", "metadata": {"a": "\\u0000"}}', "/metadata/a"),
+    (b'{"message": "Hi", "metadata": {"deep": [NaN]}}', "/metadata/deep/0"),
+    (b'{"message": "Hi", "temperature": Infinity}', "/temperature"),
+    (b'{"message": "Hi", "extra": 1}', "/extra"),
+)
+"""A body, and where it is wrong."""
+
+BEYOND: Final = ("page=0", "page=501&limit=20", "page=9223372036854775808", "limit=101", "limit=-1")
+
+
+def post(user: Walker, body: bytes, content_type: str = "application/json") -> Response:
+    """These bytes as a chat."""
+    path = f"/api/agents/{user.agent('steady')}/chat"
+    return user.http().request("POST", path, body, {"content-type": content_type})
+
+
+@row("L13", refused(413, "payload_too_large"))
+def body_too_large(user: Walker, name: str, expect: Expect) -> None:
+    """One byte more than a body may have; blanks, so that nothing else is wrong."""
+    body = b'{"message": "Hello"}'
+    user.book_call(post(user, body.ljust(MAX_BODY_BYTES + 1)), expect, name)
+
+
+@row("L13", refused(415, "unsupported_media_type"), harmless=True)
+def other_media_type(user: Walker, name: str, expect: Expect) -> None:
+    """JSON that says it is something else."""
+    kind = user.random.choice(("text/plain", "application/x-www-form-urlencoded", "application/jsonx"))
+    user.book_call(post(user, b'{"message": "Hello"}', kind), expect, name)
+
+
+@row("L13", refused(400, "invalid_request"), harmless=True)
+def not_json(user: Walker, name: str, expect: Expect) -> None:
+    """A body that cannot be read at all."""
+    user.book_call(post(user, user.random.choice(UNREADABLE)), expect, name)
+
+
+@row("L14", refused(422, "invalid_request"), harmless=True)
+def unusable_body(user: Walker, name: str, expect: Expect) -> None:
+    """A body that can be read, and not be used; the answer points at the place."""
+    body, pointer = user.random.choice(UNUSABLE)
+    response = post(user, body)
+    user.book_call(response, expect, name)
+    errors = (response.json() or {}).get("errors") or [{}]
+    if errors[0].get("pointer") != pointer:
+        user.unexpected(name, expect, f"a pointer to {errors[0].get('pointer')} for {pointer}")
+
+
+@row("L14", refused(422, "invalid_request"), harmless=True)
+def page_beyond(user: Walker, name: str, expect: Expect) -> None:
+    """A page or a size of it that there cannot be."""
+    query = user.random.choice(BEYOND)
+    user.call("GET", f"/api/agents?{query}", expect=expect, scenario=name)
+
+
+@row(
+    "L16",
+    refused(408, "request_timeout", HTTP_BODY_TIMEOUT_S),
+    lasts_s=HTTP_BODY_TIMEOUT_S + 0.3,
+)
+def body_too_slow(user: Walker, name: str, expect: Expect) -> None:
+    """Half a body, and then nothing."""
+    host = urlsplit(user.session.target_url).netloc
+    lines = [
+        f"POST /api/agents/{user.agent('steady')}/chat HTTP/1.1",
+        f"host: {host}",
+        "content-type: application/json",
+        "content-length: 40",
+        *(f"{name}: {value}" for name, value in user.headers().items()),
+    ]
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    with RawClient.connect(user.session.target_url, RAW_LIMIT_NS) as client:
+        # Before the head: the target's clock cannot have begun earlier.
+        began_ns = client.send(head + b'{"message": "Hel')
+        answer = client.answer()
+        problem = answer.json() or {}
+        user.outcome(
+            name,
+            expect,
+            refused(answer.status, problem.get("code")),
+            after_s=(client.arrived_at - began_ns) / 1e9,
+            stream_id=problem.get("correlation_id", "unknown"),
+        )
+    if problem.get("limit_ms") != HTTP_BODY_TIMEOUT_S * 1000:
+        user.unexpected(name, expect, f"limit_ms {problem.get('limit_ms')}")
