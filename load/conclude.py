@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,11 +32,11 @@ from load.report.recorder import write_recording
 from load.report.store import StreamRows, create_folder
 from load.scenarios.base import Session
 from load.scenarios.ledger import Ledger
-from load.scenarios.profile import TARGET_ENV
 from load.scenarios.windows import planned
 from load.target.config import ROOT
 from load.target.launch import Target
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
+from load.target.provider import Provider
 from load.target.rows import read_executions
 from load.verdict.behaviour import missing, undeclared
 from load.verdict.judge import Finding, Verdict, judge
@@ -65,6 +65,8 @@ class LoadRun:
     started: datetime
     session: Session | None = None
     target: Target | None = None
+    provider: Provider | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     failures_come: bool = False
     conversations: int = 0
@@ -89,6 +91,8 @@ class LoadRun:
         self.rows.close()
         if self.target is not None:
             self.target.stop(timeout_s=2.0)
+        if self.provider is not None:
+            self.provider.stop()
         if not (keep_log and any(self.folder.glob("*.log"))):
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -163,6 +167,8 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     findings = list(_findings(run, interrupted=interrupted))
     if run.target is not None:
         run.target.stop()
+    if run.provider is not None:
+        run.provider.stop()
     reconciled = _reconciled(run) if not interrupted and run.gone is None else None
     if reconciled is not None:
         findings.extend(differences(reconciled))
@@ -262,7 +268,7 @@ def _target(run: LoadRun) -> TargetFacts:
         setting.python,
         setting.core,
         setting.mode,
-        settings=TARGET_ENV,
+        settings=run.settings,
         died=run.gone,
         last_words=last_words,
     )

@@ -188,7 +188,8 @@ class Plugin:
         run = LoadRun.create(options)
         try:
             prepared = prepare(options, run.folder, run.ledger, run.limits)
-            run.session, run.target = prepared.session, prepared.target
+            run.session, run.target, run.provider = prepared.session, prepared.target, prepared.provider
+            run.settings = prepared.settings
             run.conversations = prepared.conversations
             kinds = self.weigh(options, prepared.session.failures)
         except BaseException as error:

@@ -1,4 +1,5 @@
-"""Before the first user: starts the target, or finds the one that runs, and makes the profile's agents."""
+"""Before the first user: starts the target and its provider, or finds the one that runs, and makes the
+profile's agents."""
 
 from __future__ import annotations
 
@@ -17,44 +18,53 @@ from load.options import Options
 from load.scenarios.base import Session
 from load.scenarios.failures import ROWS
 from load.scenarios.ledger import Ledger
-from load.scenarios.profile import AGENTS, TARGET_ENV
+from load.scenarios.profile import AGENTS, TARGET_ENV, provider_env
 from load.scenarios.prompts import PromptSource, load_prompts
 from load.scenarios.rows.base import Walker
 from load.scenarios.walk import Due, Walk
 from load.target.config import CoverageMode, bundled
 from load.target.launch import Target, launch
+from load.target.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """target: what was started; None with `--host`. conversations: how many prompts there are."""
+    """target, provider: what was started; None with `--host`. settings: what the target was given beyond its
+    defaults. conversations: how many prompts there are."""
 
     session: Session
     target: Target | None
+    provider: Provider | None
+    settings: Mapping[str, str]
     conversations: int
 
 
 def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> Prepared:
     """The session of one run.
 
-    Raises UsageError for what the user can mend, TargetDown when there is nothing to measure.
+    Raises UsageError for what the user can mend, TargetDown when there is nothing to measure, InvalidRun when
+    the provider does not start.
     """
     conversations = load_prompts(options.prompts)
     admin_token: str | None = None
-    if options.host is not None:
-        target, url, tokens, agents = None, options.host.rstrip("/"), _given_tokens(options), None
-    else:
-        target = launch(_config(options), folder, "load")
-        url = target.url
+    target: Target | None = None
+    provider: Provider | None = None
+    settings: dict[str, str] = {}
     try:
-        if target is not None:
-            tokens, admin_token, agents = _accounts(target, limits)
-        else:
+        if options.host is not None:
+            url, tokens = options.host.rstrip("/"), _given_tokens(options)
             agents = _agents_there(url, tokens, limits)
+        else:
+            provider = Provider(folder)
+            settings = {**TARGET_ENV, **provider_env(provider.url, provider.closed_url)}
+            target = launch(_config(options, settings), folder, "load")
+            url = target.url
+            tokens, admin_token, agents = _accounts(target, limits)
         failures = failure_rows(options, agents, admin=admin_token is not None)
         session = Session(
             options=options,
             target_url=url,
+            upstream_url=None if provider is None else provider.url,
             tokens=tokens,
             admin_token=admin_token,
             agents=agents,
@@ -68,8 +78,10 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
     except BaseException:
         if target is not None:
             target.stop(timeout_s=2.0)
+        if provider is not None:
+            provider.stop()
         raise
-    return Prepared(session, target, len(conversations))
+    return Prepared(session, target, provider, settings, len(conversations))
 
 
 def failure_rows(options: Options, agents: Mapping[str, str], *, admin: bool) -> tuple[str, ...]:
@@ -86,11 +98,11 @@ def failure_rows(options: Options, agents: Mapping[str, str], *, admin: bool) ->
     )
 
 
-def _config(options: Options) -> Any:
+def _config(options: Options, settings: Mapping[str, str]) -> Any:
     coverage: CoverageMode = options.coverage  # type: ignore[assignment]  # checked by read_options
     return bundled(
         options.users + Walker.SPARE_ACCOUNTS * options.users,
-        TARGET_ENV,
+        settings,
         app_dir=options.app_dir.resolve(),
         coverage=coverage,
     )

@@ -41,11 +41,12 @@ class Recorder:
 class Turn:
     """One message and how its stream is to be followed.
 
-    extra: further fields of the request (`action`, `request_id`, `on_disconnect`, …). cancel_after: ask for a
-    cancel after so many chunks. drop_after: end the connection after so many. resume: so many times
-    a lost connection (also one lost by drop_after) is replaced and the stream taken up again. recorder: every
-    raw frame is appended to it, in bounds. history: (role, content) of what was said before, for targets that
-    keep no sessions.
+    seed_word: the first word of the prompt where no other turn begins with it, else empty. extra: further
+    fields of the request (`action`, `request_id`, `on_disconnect`, …). cancel_after: ask for a cancel after
+    so many chunks. drop_after: end the connection after so many. resume: so many times a lost connection
+    (also one lost by drop_after) is replaced and the stream taken up again. recorder: every raw frame is
+    appended to it, in bounds. history: (role, content) of what was said before, for targets that keep no
+    sessions.
     """
 
     prompt: str
@@ -54,6 +55,7 @@ class Turn:
     intended_ns: int
     limits: Limits
     expected_text: str | None = None
+    seed_word: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)
     cancel_after: int | None = None
     drop_after: tuple[int, Drop] | None = None

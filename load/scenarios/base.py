@@ -40,7 +40,7 @@ from load.options import Options
 from load.scenarios.arrivals import Schedule
 from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.ledger import Ended, Ledger, Origin
-from load.scenarios.prompts import PromptSource
+from load.scenarios.prompts import MAX_MESSAGE_CHARS, PromptSource
 from load.scenarios.walk import Walk
 
 
@@ -48,13 +48,15 @@ from load.scenarios.walk import Walk
 class Session:
     """What all users of one run share.
 
-    tokens: user n takes entry n; those beyond the users are for rows that need a second account. admin_token:
-    None where we may not administrate. agents: the profile's name -> id. failures: the rows that Failures
-    users reach, taken from `walk`. numbers, walkers: give each user its own, and each failure user.
+    upstream_url: of the provider behind the target; None where it is not ours. tokens: user n takes entry n;
+    those beyond the users are for rows that need a second account. admin_token: None where we may not
+    administrate. agents: the profile's name -> id. failures: the rows that Failures users reach, taken from
+    `walk`. numbers, walkers: give each user its own, and each failure user.
     """
 
     options: Options
     target_url: str
+    upstream_url: str | None
     tokens: tuple[str, ...]
     admin_token: str | None
     agents: Mapping[str, str]
@@ -197,9 +199,16 @@ class AgentUser(User):
     # -- what a task does
 
     def turn(self, prompt: str, session_id: str | None = None, **facts: Any) -> Turn:
-        """One message, due at the user's intended start. facts: further fields of `Turn`."""
+        """One message, due at the user's intended start. facts: further fields of `Turn`.
+
+        With a provider of ours it begins with a word of its own, by which the provider's journal knows it.
+        """
+        word = f"{self.random.getrandbits(48):012x}"
+        if self.session.upstream_url is None or not prompt.strip():
+            word = ""
         return Turn(
-            prompt=prompt,
+            prompt=led_by(word, prompt),
+            seed_word=word,
             seed=self.random.getrandbits(32),
             session_id=session_id,
             intended_ns=self.due_ns(),
@@ -243,6 +252,7 @@ class AgentUser(User):
             self.number,
             turn.seed,
             utc,
+            word=turn.seed_word,
             busy=turn.intended_ns < self._ended_ns,
             of_failures=self.of_failures,
         )
@@ -330,6 +340,12 @@ class AgentUser(User):
             exception=None if seen is None else f"{seen}, expected {expected}",
             context={},
         )
+
+
+def led_by(word: str, prompt: str) -> str:
+    """`word prompt`, cut to what can be sent if `prompt` alone could be."""
+    led = f"{word} {prompt}" if word else prompt
+    return led[:MAX_MESSAGE_CHARS] if len(prompt) <= MAX_MESSAGE_CHARS else led
 
 
 def _both(take: Callable[[Event], None], watch: Callable[[Event], None] | None) -> Callable[[Event], None]:

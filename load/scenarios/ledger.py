@@ -27,13 +27,14 @@ OF_THE_STREAM: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a stream comes from. utc: of its start, RFC 3339. busy: its user was still occupied with the
-    former stream when it was due. of_failures: its user does nothing else."""
+    """Where a stream comes from. utc: of its start, RFC 3339. word: its message's own, or empty. busy: its
+    user was occupied with the former stream when it was due. of_failures: its user does nothing else."""
 
     scenario: str
     user: int
     seed: int
     utc: str
+    word: str
     busy: bool
     of_failures: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -72,19 +73,33 @@ TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+ORDINARY_MODEL: Final = "sim:ttft=30,n=12,gap=20,seed=msg"
+"""First text after 30 ms, then eleven more 20 ms apart, drawn from the message."""
+
+
+def provider_env(provider_url: str, closed_url: str) -> dict[str, str]:
+    """What tells the target its providers: ours under two names, and one where nothing listens."""
+    entries = (
+        ("main", provider_url, ("sim:*",)),
+        ("dead", closed_url, ("dead/*", "fb/*")),
+        ("backup", provider_url, ("fb/*",)),
+    )
+    told = [{"name": name, "base_url": f"{url}/v1", "models": models} for name, url, models in entries]
+    return {"BACKEND_PROVIDERS": json.dumps(told)}
+
 
 @dataclass(frozen=True, slots=True)
 class AgentPlan:
     """An agent that the profile creates before the load starts.
 
-    tokens, first_token_ms, interval_ms: the embedded provider's settings; seed None draws another text for
-    every message.
+    model: the whole behaviour of one named `sim:…` stands there. tokens, first_token_ms, interval_ms: of an
+    embedded one.
     """
 
     maturity: str
-    tokens: int
-    first_token_ms: int
-    interval_ms: int
+    tokens: int = 12
+    first_token_ms: int = 30
+    interval_ms: int = 20
     model: str = "embedded/markov-1"
 
     def body(self, name: str) -> dict[str, object]:
@@ -106,13 +121,13 @@ class AgentPlan:
 
 AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
     {
-        "steady": AgentPlan("AUTONOMOUS", tokens=12, first_token_ms=30, interval_ms=20),
-        "intern": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=20),
-        "student": AgentPlan("STUDENT", tokens=12, first_token_ms=30, interval_ms=20),
+        "steady": AgentPlan("AUTONOMOUS", model=ORDINARY_MODEL),
+        "intern": AgentPlan("INTERN", model=ORDINARY_MODEL),
+        "student": AgentPlan("STUDENT"),
         # Only what they refuse is tried with these: nothing ever completes there.
-        "intern_denied": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=20),
-        "supervised_denied": AgentPlan("SUPERVISED", tokens=12, first_token_ms=30, interval_ms=20),
-        "orphan": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=20, model="none/x"),
+        "intern_denied": AgentPlan("INTERN"),
+        "supervised_denied": AgentPlan("SUPERVISED"),
+        "orphan": AgentPlan("INTERN", model="none/x"),
         "mute": AgentPlan("INTERN", tokens=12, first_token_ms=60_000, interval_ms=20),
         "stalling": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=5_000),
         "endless": AgentPlan("INTERN", tokens=200, first_token_ms=30, interval_ms=200),
