@@ -279,3 +279,44 @@ def test_a_command_is_measured_like_a_server(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, "['a', 'b']\n", "")
     (part,) = (path.with_suffix("") for path in (tmp_path / "coverage").glob("*.json"))
     assert load_part(part).lines("tool.py") == {1, 2, 3}
+
+
+def test_a_command_is_told_its_port_and_asked_until_it_answers(tmp_path: Path) -> None:
+    """What Python cannot import is started by its own words; no line of it is measured."""
+    (tmp_path / "app").mkdir()
+    words = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}")
+    target = launch(
+        TargetConfig("", tmp_path / "app", command=words, coverage="off"), tmp_path / "run", "load"
+    )
+
+    try:
+        with urllib.request.urlopen(f"{target.url}/") as answer:
+            assert answer.status == 200
+        assert (target.part.exists(), target.coverage.mode) == (False, "off")
+    finally:
+        stopped = target.stop()
+    assert (stopped.signal, stopped.coverage_kept) == ("SIGTERM", "off")
+
+
+def test_a_command_that_never_answers_is_down(tmp_path: Path) -> None:
+    """The path that was asked and what it said."""
+    words = (sys.executable, "-c", "import time; time.sleep(60)")
+    config = TargetConfig("", tmp_path, command=words, ready="/up", ready_timeout_s=0.5, coverage="off")
+
+    with pytest.raises(
+        TargetDown, match=r"^the target answered GET /up with ConnectionRefusedError for 0.5 s"
+    ):
+        launch(config, tmp_path / "run", "load")
+
+
+def test_places_are_filled_in_environment_and_setup(tmp_path: Path) -> None:
+    """The scripted provider's address reaches the app as the configuration says."""
+    words = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}")
+    setup = (("python", "-c", "import os; print(os.environ['BASE'])"),)
+    config = TargetConfig(
+        "", tmp_path, command=words, env={"BASE": "{upstream}/v1"}, setup=setup, coverage="off"
+    )
+    target = launch(config, tmp_path / "run", "load", {"upstream": "http://127.0.0.1:9"})
+    target.stop()
+
+    assert target.setup_output == ("http://127.0.0.1:9/v1\n",)

@@ -5,29 +5,26 @@ Everything here blocks and is plain Python; under Locust the monkey-patched libr
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
+import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from load.errors import TargetDown, UsageError
-from load.target.child import POLL_S, Child, Death
+from load.target.child import Child, Death
 from load.target.config import TargetConfig
+from load.target.places import filled
+from load.target.ready import wait_listening, wait_ready
 
 INSIDE = Path(__file__).with_name("inside.py")
 SETUP_TIMEOUT_S = 60.0
-PROBE_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 15.0
 """A draining backend may take 12 s (its drain and 2 s)."""
-CANNOT = 64
-"""`inside.py` says with it that the request itself is wrong."""
-
 Kept = Literal["complete", "last save", "none", "off"]
 
 
@@ -74,7 +71,7 @@ class Target:
         self.setup_output = setup_output
         """Standard output of each set-up command."""
         self.part = part
-        """Its coverage data, for `parts.write_coverage_json`."""
+        """Its coverage data, for `parts.write_coverage_json`. A command leaves none."""
         self._child = child
         facts = self.facts()
         self.coverage = CoverageSetting(facts["core"], facts["python"], facts["mode"])
@@ -94,6 +91,8 @@ class Target:
 
     def facts(self) -> dict[str, Any]:
         """What the target last wrote about itself (every 2 s and at its end), `cpu_s` among it."""
+        if not facts_of(self.part).exists():
+            return {"core": "-", "python": "-", "mode": "off"}
         found: dict[str, Any] = json.loads(facts_of(self.part).read_text())
         return found
 
@@ -116,32 +115,34 @@ class Target:
         return Stopped(ended.returncode, ended.signal, ended.took_s, ended.forced, kept)
 
 
-def launch(config: TargetConfig, folder: Path, phase: str) -> Target:
+def launch(
+    config: TargetConfig, folder: Path, phase: str, places: Mapping[str, str] = MappingProxyType({})
+) -> Target:
     """Starts the target in `folder`; each running target needs a folder of its own.
 
-    A later launch may use the same folder: it finds the same scratch folder and appends to the log.
+    A later launch may use the same folder: it finds the same scratch folder and appends to the log. places:
+    what the configuration leaves open beside `{scratch}` and `{port}`.
 
     Leaves `target.log`, `setup-N.log`, `coverage/` and `scratch/` there. Raises `TargetDown` when it does
     not become ready, `UsageError` when what was asked for cannot be done.
     """
     check(config)
     scratch = scratch_of(folder)
-    env = configured(config, scratch)
+    port = free_port()
+    places = {**places, "scratch": str(scratch), "port": str(port)}
+    env = configured(config, places)
     environment = inherited(config) | env
     setup_output = tuple(
-        run_setup(config, command, environment, scratch, folder / f"setup-{number}.log")
+        run_setup(config, command, environment, places, folder / f"setup-{number}.log")
         for number, command in enumerate(config.setup, 1)
     )
     spec = {"app": config.app, "server": config.server, "ready": config.ready}
+    argv = tuple(filled(word, places) for word in config.command) or inside(config, folder, phase, spec)
     child = Child(
-        "the target",
-        inside(config, folder, phase, spec),
-        log=folder.resolve() / "target.log",
-        cwd=config.app_dir,
-        env=environment,
+        "the target", argv, log=folder.resolve() / "target.log", cwd=config.app_dir, env=environment
     )
     try:
-        url = wait_ready(child, config)
+        url = wait_listening(child, config, port) if config.command else wait_ready(child, config)
         part = part_of(folder, phase, child.pid)
         return Target(child, url, scratch=scratch, env=env, setup_output=setup_output, part=part)
     except BaseException:
@@ -162,7 +163,7 @@ def measured_command(
 
 def environment(config: TargetConfig, folder: Path) -> dict[str, str]:
     """The environment a target launched in `folder` runs in."""
-    return inherited(config) | configured(config, scratch_of(folder))
+    return inherited(config) | configured(config, {"scratch": str(scratch_of(folder))})
 
 
 def scratch_of(folder: Path) -> Path:
@@ -171,8 +172,15 @@ def scratch_of(folder: Path) -> Path:
     return scratch
 
 
-def configured(config: TargetConfig, scratch: Path) -> dict[str, str]:
-    return {name: value.replace("{scratch}", str(scratch)) for name, value in config.env.items()}
+def free_port() -> int:
+    """One that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def configured(config: TargetConfig, places: Mapping[str, str]) -> dict[str, str]:
+    return {name: filled(value, places) for name, value in config.env.items()}
 
 
 def inherited(config: TargetConfig) -> dict[str, str]:
@@ -217,10 +225,14 @@ def check(config: TargetConfig) -> None:
 
 
 def run_setup(
-    config: TargetConfig, command: Sequence[str], env: Mapping[str, str], scratch: Path, log: Path
+    config: TargetConfig,
+    command: Sequence[str],
+    env: Mapping[str, str],
+    places: Mapping[str, str],
+    log: Path,
 ) -> str:
     """Its standard output. Raises `TargetDown` when it fails."""
-    words = [word.replace("{scratch}", str(scratch)) for word in command]
+    words = [filled(word, places) for word in command]
     if words[0] == "python":
         words[0] = str(config.python)
     shown = " ".join(command)
@@ -250,44 +262,3 @@ def run_setup(
             failure.add_note(line)
         raise failure
     return output
-
-
-def wait_ready(child: Child, config: TargetConfig) -> str:
-    """The URL of the target once it answers its ready path with 200."""
-    deadline = time.monotonic() + config.ready_timeout_s
-    try:
-        url = str(child.ready_line(config.ready_timeout_s)["listening"]).rstrip("/")
-        while config.ready is not None:
-            answer = probe(url, config.ready)
-            if answer == 200:
-                break
-            if child.death() is not None:
-                raise child.down("ended")
-            if time.monotonic() >= deadline:
-                raise child.down(
-                    f"answered GET {config.ready} with {answer} for {config.ready_timeout_s:g} s"
-                )
-            time.sleep(POLL_S)
-    except TargetDown as down:
-        death = child.death()
-        if death is not None and death.returncode == CANNOT:
-            raise UsageError(death.log_tail[-1] if death.log_tail else str(down)) from down
-        raise
-    child.mark_ready()
-    return url
-
-
-def probe(url: str, path: str) -> int | str:
-    """Status of one GET that carries the self-check label, or what went wrong."""
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PROBE_TIMEOUT_S)
-    try:
-        connection.request("GET", path, headers={"x-load-scenario": "selfcheck"})
-        response = connection.getresponse()
-        response.read()
-    except (OSError, http.client.HTTPException) as error:
-        return type(error).__name__
-    else:
-        return response.status
-    finally:
-        connection.close()
