@@ -45,6 +45,8 @@ from load.scenarios.profile import DEFAULTS
 WATCH_S = 0.5
 PROGRESS_S = 5.0
 GAUGE_S = 0.005
+TEND_S = 0.5
+"""So often each user's idle connections are tended; targets wait longer for a pong."""
 REFUSALS_IN_A_ROW = 20
 MOST_WALKERS = 20
 """Failure users beside ordinary ones: their share of the mix, and no more than walk the rows in time."""
@@ -119,6 +121,7 @@ class Plugin:
         AgentUser.session = self.run.session
         gevent.spawn(self.watch, self.run)
         gevent.spawn(self.gauge, self.run)
+        gevent.spawn(self.tend, self.run)
 
     def on_spawning_complete(self, **_: Any) -> None:
         run = self.run
@@ -254,6 +257,17 @@ class Plugin:
             before = time.perf_counter_ns()
             gevent.sleep(GAUGE_S)
             lag.add(max(0, time.perf_counter_ns() - before - int(GAUGE_S * 1e9)))
+
+    def tend(self, run: LoadRun) -> None:
+        """Has idle connections answer pings, one user after the other, so that no stream waits for all."""
+        while run.verdict is None:
+            users = [greenlet.args[0] for greenlet in self.runner.user_greenlets]
+            for user in users:
+                if isinstance(user, AgentUser):
+                    user.tend()
+                gevent.sleep(TEND_S / len(users))
+            if not users:
+                gevent.sleep(TEND_S)
 
     def stop_test(self, run: LoadRun | None = None) -> None:
         """Headless the process ends with it; the web UI stays for the next run. run: only while it is on."""

@@ -28,6 +28,7 @@ from integration.instrument.agentchat import (
 from integration.instrument.script_server import (
     BINARY,
     PING,
+    PONG,
     TEXT,
     Peer,
     Script,
@@ -606,6 +607,32 @@ def test_frames_between_turns_reach_the_last_stream(late: list[bytes], expected:
         user.close()
 
     assert (end(first), end(second)) == (expected, CLEAN)
+
+
+def test_an_idle_connection_answers_pings() -> None:
+    """When it is tended; a stream does so itself."""
+    answers: list[tuple[int, bytes]] = []
+    ended = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        peer.message()
+        peer.send(*frames(*answer("ab")))
+        assert ended.wait(5)
+        peer.send(frame(b"there?", PING))
+        answers.append(peer.frame())
+        peer.gone()
+
+    with ScriptServer(script) as server:
+        user = driver(server)
+        user.tend()  # there is no connection yet
+        timeline = follow(user)
+        ended.set()
+        wait_for_bytes(user)
+        user.tend()
+        user.close()
+
+    assert (end(timeline), answers) == (CLEAN, [(PONG, b"there?")])
 
 
 def test_frames_before_the_close_reach_the_last_stream() -> None:

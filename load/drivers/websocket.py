@@ -61,6 +61,11 @@ class WebSocketDriver:
             self._late(channel, channel.close())
             self._gone(channel)
 
+    def tend(self) -> None:
+        """Answers pings and takes late frames while no stream is under way; never waits."""
+        if self.channel is not None and self.channel.wire.wait is None:
+            self._settle()
+
     def stream(self, turn: Turn, emit: Emit) -> None:
         """One message and its answer."""
         self._follow({"type": "chat", **request(turn.prompt, turn.session_id, turn.extra)}, turn, emit)

@@ -126,6 +126,12 @@ class AgentUser(User):
             driver.close()
             self.session.ledger.left(driver)
 
+    def tend(self) -> None:
+        """What a client does while nobody speaks: its idle connections answer pings."""
+        for driver in list(self._drivers.values()):
+            if isinstance(driver, WebSocketDriver):
+                driver.tend()
+
     def wait_time(self) -> float:
         """Seconds until the next intended start; 0 when it is overdue."""
         return max(0.0, (self.schedule.next_ns - time.perf_counter_ns()) / 1e9)
