@@ -37,7 +37,6 @@ from integration.instrument.script_server import (
     frame,
     text,
 )
-from integration.timing import eventually
 from load.drivers.base import Frame
 from load.drivers.websocket import WebSocketDriver
 from load.errors import InstrumentError
@@ -45,7 +44,6 @@ from load.metrics.events import Delta, Event, Sent
 from load.metrics.timeline import Timeline
 
 CLEAN: Final = ("DONE", None, dict[str, int]())
-PONG: Final = 10
 
 
 def driver(server: ScriptServer, **options: Any) -> WebSocketDriver:
@@ -411,35 +409,6 @@ def test_a_client_leaves_a_server_that_has_left() -> None:
     timeline = ask(plays(b"".join([*BEGUN, close(1011)])), drop_after=(2, "close"))
 
     assert end(timeline) == ("CUT_OFF", "us", {})
-
-
-def test_pings_between_turns_are_answered() -> None:
-    """A user who thinks is still there; one who is in the middle of a turn needs nobody else to read."""
-    answered: list[tuple[int, bytes]] = []
-    user: WebSocketDriver
-
-    def script(peer: Peer) -> None:
-        peer.shake()
-        peer.message()
-        peer.send(*WHOLE[:2])
-        user.attend()
-        peer.send(*WHOLE[2:], frame(b"still there?", PING))
-        answered.append(peer.frame())
-        peer.gone()
-
-    with ScriptServer(script) as server:
-        user = driver(server)
-        timeline = follow(user, turn())
-
-        def attended() -> bool:
-            user.attend()
-            return bool(answered)
-
-        eventually(attended, "the pong")
-        user.close()
-
-    assert end(timeline) == CLEAN
-    assert answered == [(PONG, b"still there?")]
 
 
 def test_a_lost_stream_is_taken_up_again() -> None:

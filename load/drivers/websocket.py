@@ -47,7 +47,6 @@ class WebSocketDriver:
         self.handshake_ns: int | None = None
         self.channel: Channel | None = None
         self._last: tuple[str | None, Emit] | None = None
-        self._busy = False
 
     def open(self) -> Unusable | None:
         """Connects; what prevented it, or None."""
@@ -74,19 +73,7 @@ class WebSocketDriver:
         """Takes a run over that is there already, behind `last_seq`: the timeline's first_seq less one."""
         self._follow({"type": "resume", "execution_id": execution_id, "last_seq": last_seq}, turn, emit)
 
-    def attend(self) -> None:
-        """Between two turns: takes what has come, and answers pings as the peer expects; never waits."""
-        if not self._busy:
-            self._settle()
-
     def _follow(self, fields: Mapping[str, object], turn: Turn, emit: Emit) -> None:
-        self._busy = True
-        try:
-            self._take_turn(fields, turn, emit)
-        finally:
-            self._busy = False
-
-    def _take_turn(self, fields: Mapping[str, object], turn: Turn, emit: Emit) -> None:
         self._settle()
         handshake_ns: int | None = None
         found: Channel | Unusable | None = self.channel

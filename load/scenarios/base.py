@@ -83,9 +83,6 @@ class Followed:
 KINDS: Final[Mapping[type, str]] = {WebSocketDriver: "WS", SseDriver: "SSE", HttpDriver: "HTTP"}
 """How Locust's tables name a driver."""
 
-ATTEND_S: Final = 0.5
-"""A fraction of what a peer waits for a pong."""
-
 
 class AgentUser(User):
     """One person at one chat client.
@@ -113,7 +110,6 @@ class AgentUser(User):
         )
         self.prompts = session.prompts(self.number)
         self._drivers: dict[str, Driver] = {}
-        self._attendant = gevent.spawn(self._attend)
         self._ended_ns = 0
 
     def on_stop(self) -> None:
@@ -165,17 +161,7 @@ class AgentUser(User):
                 subprotocols=subprotocols,
                 trace=self.session.options.trace_headers,
             )
-            if self._attendant.ready():
-                self._attendant = gevent.spawn(self._attend)
         return driver
-
-    def _attend(self) -> None:
-        """Answers pings while the user thinks: whoever does not is taken for lost."""
-        while self._drivers:
-            for driver in list(self._drivers.values()):
-                if isinstance(driver, WebSocketDriver):
-                    driver.attend()
-            gevent.sleep(ATTEND_S)
 
     def http(self, agent: str = "", *, token: str | None = None) -> HttpDriver:
         """The user's HTTP connection; with `agent`, one whose turns are chats with it."""
