@@ -119,6 +119,11 @@ class AgentPlan:
         }
 
 
+def simulated(how: str) -> AgentPlan:
+    """An agent whose provider behaves as a `sim:` model says."""
+    return AgentPlan("INTERN", model=f"sim:ttft=30,{how},seed=msg")
+
+
 AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
     {
         "steady": AgentPlan("AUTONOMOUS", model=ORDINARY_MODEL),
@@ -128,10 +133,32 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
         "intern_denied": AgentPlan("INTERN"),
         "supervised_denied": AgentPlan("SUPERVISED"),
         "orphan": AgentPlan("INTERN", model="none/x"),
-        "mute": AgentPlan("INTERN", tokens=12, first_token_ms=60_000, interval_ms=20),
-        "stalling": AgentPlan("INTERN", tokens=12, first_token_ms=30, interval_ms=5_000),
-        "endless": AgentPlan("INTERN", tokens=200, first_token_ms=30, interval_ms=200),
-        "closing": AgentPlan("INTERN", tokens=15, first_token_ms=30, interval_ms=100),
+        "closing": simulated("n=15,gap=100"),
+        "endless": simulated("n=200,gap=200"),
+        # What providers do wrong: rows P, and C11.
+        "unreachable": AgentPlan("INTERN", model="dead/x"),
+        "second_choice": AgentPlan("INTERN", model="fb/sim:ttft=30,n=6"),
+        "unauthorized": simulated("fail=401"),
+        "limited": simulated("fail=429"),
+        "failing": simulated("fail=503"),
+        "mute": simulated("fail=stall"),
+        "commenting": simulated("fail=comments"),
+        "naming": simulated("fail=roles"),
+        "stalling": simulated("fail=stall@3"),
+        "trailing_off": simulated("fail=comments@3"),
+        "flooding": simulated("fail=flood@3"),
+        "crumbling": simulated("n=6,fail=split"),
+        "torrential": simulated("n=120,gap=25,size=4000"),
+        "reset_early": simulated("fail=reset"),
+        "reset_late": simulated("fail=reset@3"),
+        "ended_early": simulated("fail=fin"),
+        "ended_late": simulated("fail=fin@3"),
+        "truncated_early": simulated("fail=truncate"),
+        "truncated_late": simulated("fail=truncate@3"),
+        "malformed_early": simulated("fail=badjson"),
+        "malformed_late": simulated("fail=badjson@3"),
+        "reporting_early": simulated("fail=errorevent"),
+        "reporting_late": simulated("fail=errorevent@3"),
     }
 )
 """`endless` is slow but never silent: only the total deadline, a cancel or a lost client ends it. `closing`

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import gevent
 import orjson
 
-from load.drivers.raw import RawClient
+from load.drivers.raw import RawClient, say
 from load.metrics.timeline import TerminalState
 from load.scenarios.expect import Expect, refused
 from load.scenarios.rows.base import Walker, row
@@ -17,6 +17,8 @@ from load.scenarios.rows.runs import beside, by_request, ended, stored_outcome
 from load.verdict.reconcile import LEFT
 
 RAW_LIMIT_NS: Final = 10_000_000_000
+NARROW_BYTES: Final = 4096
+SLOW: Final = Expect(TerminalState.CANCELLED, "slow_consumer")
 CLIENT_LEFT: Final = Expect(TerminalState.CANCELLED, "client_disconnected")
 
 
@@ -50,7 +52,9 @@ def http_hangs_up(user: Walker, name: str, expect: Expect) -> None:
     """A client that does not wait for its answer to the end: the run ends, too."""
     token, own = user.hold_token, request_id(user)
     with RawClient.connect(user.session.target_url, RAW_LIMIT_NS) as client:
-        client.send(posted(user, "endless", token, {"message": "Never mind.", "request_id": own}))
+        client.send(
+            posted(user, "endless", token, {"message": user.turn("Never mind.").prompt, "request_id": own})
+        )
         execution_id = unseen(user, "endless", own, token)
         if user.random.random() < 0.5:
             client.reset()
@@ -65,3 +69,36 @@ def http_cancelled(user: Walker, name: str, expect: Expect) -> None:
     with beside(lambda: user.stream(user.http("endless", token=token), turn, expect, name)):
         execution_id = by_request(user, "endless", own, token)
         user.http(token=token).request("POST", f"/api/executions/{execution_id}/cancel")
+
+
+@row("C11", SLOW, "torrential", lasts_s=4.5)
+def slow_reader(user: Walker, name: str, expect: Expect) -> None:
+    """A WebSocket whose client never reads: it is given up on, and so is its run."""
+    token, own = user.hold_token, request_id(user)
+    url = user.websocket("torrential").url
+    with RawClient.connect(url, RAW_LIMIT_NS, receive_buffer=NARROW_BYTES) as client:
+        client.send(client.handshake(user.headers(token)))
+        client.answer()
+        client.send(say(type="chat", message=user.turn("All of it.").prompt, request_id=own))
+        given_up(user, name, expect, (own, token), client)
+
+
+@row("C11", SLOW, "torrential", lasts_s=4.5)
+def slow_events_reader(user: Walker, name: str, expect: Expect) -> None:
+    """The same with server-sent events."""
+    token, own = user.hold_token, request_id(user)
+    body = {"message": user.turn("All of it.").prompt, "request_id": own, "stream": True}
+    with RawClient.connect(user.session.target_url, RAW_LIMIT_NS, receive_buffer=NARROW_BYTES) as client:
+        client.send(posted(user, "torrential", token, body))
+        given_up(user, name, expect, (own, token), client)
+
+
+def given_up(user: Walker, name: str, expect: Expect, own: tuple[str, str], client: RawClient) -> None:
+    """Waits, without reading, until the run has ended; then the connection has ended, too. own: the id of
+    its request, and the token."""
+    execution_id = unseen(user, "torrential", *own)
+    found = ended(user, execution_id, own[1])
+    user.outcome(name, expect, stored_outcome(found), stream_id=str(execution_id))
+    client.read_to_end()
+    if client.ended == "expired":
+        user.unexpected(name, expect, "still connected")
