@@ -85,7 +85,7 @@ class Accounts:
         row = auth.rows[number % len(auth.rows)] if auth.rows else {}
         try:
             given = auth.login(self._url, row, former)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever a hook of the user raises
             said = _without(str(error), [*row.values(), *(former or {}).values()])
             raise TargetDown(
                 f"{auth.hook} refused account {number}: {type(error).__name__}: {said}"
