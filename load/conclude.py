@@ -32,13 +32,14 @@ from load.report.recorder import write_recording
 from load.report.store import StreamRows, create_folder
 from load.scenarios.base import Session
 from load.scenarios.ledger import Ledger
+from load.scenarios.rows.needed import needed
 from load.scenarios.windows import planned
 from load.target.config import ROOT
 from load.target.launch import Target
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.provider import Provider
 from load.target.rows import read_executions
-from load.verdict.behaviour import missing, undeclared
+from load.verdict.behaviour import Needed, missing, undeclared, unreached
 from load.verdict.judge import Finding, Verdict, judge
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
@@ -46,14 +47,18 @@ from load.verdict.reconcile import findings as differences
 LAST_WORDS: Final = 10
 """Lines of a dead target's log that the report repeats."""
 
+WHOLE_FROM_S: Final = 20.0
+WHOLE_FROM_WALKERS: Final = 20
+"""A shorter measuring window, or fewer failure users, cannot reach every row."""
+
 LATE_BUDGET_NS: Final = 5_000_000
 """A quarter of the profile's gap: below it chunks that shared a read count as sent together."""
 
 
 @dataclass(slots=True)
 class LoadRun:
-    """asked: scenarios that must have come. failures_come: whether failure users do. conversations: how many
-    there were to choose from. verdict: None until `conclude`. gone: why the target counts as down, None while
+    """asked: scenarios that must have come. walkers: failure users. conversations: how many there were to
+    choose from. verdict: None until `conclude`. gone: why the target counts as down, None while
     it does not. expected_to_end: it was told to stop."""
 
     options: Options
@@ -68,7 +73,7 @@ class LoadRun:
     provider: Provider | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
-    failures_come: bool = False
+    walkers: int = 0
     conversations: int = 0
     verdict: Verdict | None = None
     gone: str | None = None
@@ -137,7 +142,16 @@ class LoadRun:
         now_ns, run_time_s = time.perf_counter_ns(), self.options.run_time_s
         left_s = None if run_time_s is None else run_time_s - (now_ns - began_ns) / 1e9
         self.ledger.windows = planned(
-            now_ns, left_s, self.options.seed, clean=bool(self.asked), rough=self.failures_come
+            now_ns, left_s, self.options.seed, clean=bool(self.asked), rough=self.walkers > 0
+        )
+
+    def needed(self) -> tuple[Needed, ...]:
+        """The rows that this run has to reach: all of them, unless it is short, small or a part."""
+        options, steady_s = self.options, self.steady_s
+        whole = options.host is None and options.failures == "all" and not options.scenarios
+        long = steady_s is not None and steady_s >= WHOLE_FROM_S
+        return needed(
+            self.ledger.outcomes.rows, while_measuring=whole and long and self.walkers >= WHOLE_FROM_WALKERS
         )
 
     @property
@@ -181,6 +195,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     for stream_id, frames in run.ledger.recordings.items():
         with suppress(OSError):  # a full disk shows again at run.json, and is named there
             recordings[stream_id] = write_recording(run.folder, stream_id, frames, log)
+    windows = run.ledger.windows
     facts = RunFacts(
         options=run.options,
         target=_target(run),
@@ -199,6 +214,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         ),
         recordings=recordings,
         rows_dropped=run.rows.dropped,
+        needed=run.needed(),
+        window_order=() if windows is None else windows.kinds,
+        window_s=None if windows is None or windows.endless else round(windows.length_ns / 1e9, 3),
     )
     document = build(facts, run.ledger.run, run.ledger.outcomes, run.verdict)
     console.show(document, run.folder)
@@ -221,6 +239,8 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
         yield Finding(ExitCode.TARGET_DOWN, None, None, None, None, run.gone)
     yield from undeclared(run.ledger.outcomes, run.reproduce)
     yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
+    if not interrupted and run.gone is None:
+        yield from unreached(run.ledger.outcomes, run.needed(), run.reproduce)
     for defect in dict.fromkeys(run.ledger.defects):
         yield _invalid(f"a defect in the instrument: {defect}")
 

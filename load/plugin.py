@@ -199,7 +199,7 @@ class Plugin:
             run.discard(keep_log=isinstance(error, TargetDown))
             raise
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
-        run.failures_come = any(kind.of_failures for kind in kinds)
+        run.walkers = sum(kind.fixed_count or options.users for kind in kinds if kind.of_failures)
         self.environment.user_classes = list(kinds)
         self.run = run
 
@@ -231,6 +231,7 @@ class Plugin:
                 return None
             if run.verdict is None:
                 if run.may_end_together and not self.interrupted:
+                    run.ledger.outcomes.rows |= Ending.ROWS
                     Ending(self.environment).drain(run.signal_target)
                 return conclude(run, interrupted=self.interrupted).exit_code
             return run.verdict.exit_code

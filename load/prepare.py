@@ -61,6 +61,7 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
             url = target.url
             tokens, admin_token, agents = _accounts(target, limits)
         failures = failure_rows(options, agents, admin=admin_token is not None)
+        ledger.outcomes.rows |= {name: ROWS[name].id for name in failures}
         session = Session(
             options=options,
             target_url=url,

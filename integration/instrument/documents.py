@@ -15,6 +15,7 @@ from load.report.console import show
 from load.report.document import Document, RunFacts, TargetFacts, build
 from load.report.provenance import Provenance
 from load.target.parts import CoverageSummary
+from load.verdict.behaviour import Needed
 from load.verdict.judge import Finding, judge
 
 MS = 1_000_000
@@ -79,6 +80,10 @@ FACTS = RunFacts(
     steady_s=28.0,
     late_budget_ns=5 * MS,
     conversations=249,
+    undisturbed=("chat_ws",),
+    needed=(Needed("P6", 2, ("first_token_timeout",)),),
+    window_order=("clean", "rough"),
+    window_s=7.0,
     coverage=COVERAGE,
 )
 
@@ -137,9 +142,11 @@ def declared() -> Outcomes:
     for _ in range(1039):
         chat.book_expected()
     chat.book_unexpected("BROKEN(loss)", "exe_1")
-    late = outcomes.declare("first_token_timeout", "ERROR(first_token_timeout)")
+    late = outcomes.declare("first_token_timeout", "ERROR(first_token_timeout)", of_failures=True)
+    outcomes.rows |= {"first_token_timeout": "P6"}
     for n in range(10):
         late.book_expected()
+        late.book_deadline(1500, (1501 + n) * MS)
         outcomes.book_deadline("first_token_timeout", 1500, (1501 + n) * MS, 1500.5)
     return outcomes
 

@@ -24,13 +24,11 @@ class Unexpected:
 class Outcome:
     """All streams of one scenario.
 
-    expected: as text, `ERROR(first_token_timeout)`. row: of docs/errors.md that it reaches, None for other
-    traffic. of_failures: out of the headline figures. configured_ms: the deadline behind its ending, None
-    without one; lateness: how long after it the ending was seen.
+    expected: as text, `ERROR(first_token_timeout)`. of_failures: out of the headline figures. configured_ms:
+    the deadline behind its ending, None without one; lateness: how long after it the ending was seen.
     """
 
     expected: str
-    row: str | None = None
     of_failures: bool = False
     total: int = 0
     as_expected: int = 0
@@ -71,18 +69,18 @@ class Deadline:
 
 @dataclass(slots=True)
 class Outcomes:
-    """Scenario -> Outcome, and error code -> Deadline."""
+    """Scenario -> Outcome, error code -> Deadline, and the scenarios that shall reach a row of docs/errors.md
+    -> its id; several may reach the same one."""
 
     scenarios: dict[str, Outcome] = field(default_factory=dict)
     deadlines: dict[str, Deadline] = field(default_factory=dict)
+    rows: dict[str, str] = field(default_factory=dict)
 
-    def declare(
-        self, scenario: str, expected: str, *, row: str | None = None, of_failures: bool = False
-    ) -> Outcome:
+    def declare(self, scenario: str, expected: str, *, of_failures: bool = False) -> Outcome:
         """The outcome of `scenario`, counted from zero at its first declaration."""
         outcome = self.scenarios.get(scenario)
         if outcome is None:
-            outcome = self.scenarios[scenario] = Outcome(expected, row, of_failures)
+            outcome = self.scenarios[scenario] = Outcome(expected, of_failures)
         return outcome
 
     def book_deadline(

@@ -25,6 +25,7 @@ from load.report.sheet import sheet
 
 STYLE: Final = {"PASS": "bold green", "INCONCLUSIVE": "bold yellow", "INTERRUPTED": "bold yellow"}
 TONE: Final = {"": "", "good": "green", "bad": "red", "sum": "bold"}
+SHOWN_TILES: Final = ("rough / clean", "lines covered", "disagreements", "generator")
 PLAIN_WIDTH: Final = 140
 WIDE: Final = 130
 
@@ -85,10 +86,11 @@ def show(document: Document, folder: Path, file: TextIO | None = None) -> None:
             out.print()
             out.print(table.title, style="bold")
             out.print(printable(table.note), style="dim", soft_wrap=True)
-            out.print(_grid(table, narrow=out.width < WIDE))
+            if not all(row.aside for row in table.rows):
+                out.print(_grid(table, narrow=out.width < WIDE))
     out.print()
     for tile in told.tiles:
-        if tile.label in ("lines covered", "disagreements", "generator"):
+        if tile.label in SHOWN_TILES:
             out.print(
                 printable(f"{tile.label}: {tile.value}, {tile.note}"), style=TONE[tile.tone], soft_wrap=True
             )
@@ -128,7 +130,7 @@ def _grid(table: Table, *, narrow: bool) -> Grid:
         justify: Literal["right", "left"] = "right" if column.number else "left"
         # A name that is cut short is no name: rather fold it.
         grid.add_column(column.title, justify=justify, no_wrap=column.number or at == 0, overflow="fold")
-    for row in table.rows:
+    for row in (row for row in table.rows if not row.aside):
         grid.add_row(*(printable(row.cells[at]) for at in shown), style=TONE[row.tone])
     return grid
 

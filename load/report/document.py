@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from load.metrics.outcomes import Deadline, Outcome, Outcomes
-from load.metrics.run import STEADY, Run
+from load.metrics.run import CLEAN, STEADY, Run
 from load.metrics.tally import Tally
 from load.metrics.timeline import TerminalState
 from load.options import Options
 from load.report.figures import HEADLINE, Accuracy, distribution, figures, to_ms
 from load.report.provenance import Provenance
+from load.report.reached import rows, windows
 from load.target.parts import CoverageSummary
+from load.verdict.behaviour import Needed
 from load.verdict.judge import Finding, Verdict
 from load.verdict.reconcile import Reconciled
 
@@ -58,7 +60,8 @@ class RunFacts:
     overhead: CPU covered over plain, None where it was not measured. undisturbed: scenarios without a failure
     of their own, which the headline figures come from; empty for all. reconciled: clients against the
     target's own rows, None where there are none to read. recordings: id of a stream -> its file within the
-    folder. rows_dropped: lines missing in streams.jsonl.gz.
+    folder. rows_dropped: lines missing in streams.jsonl.gz. needed: rows of docs/errors.md that had to come.
+    window_order, window_s: clean and rough windows in turn, and their length; None without an end.
     """
 
     options: Options
@@ -77,11 +80,15 @@ class RunFacts:
     reconciled: Reconciled | None = None
     recordings: Mapping[str, str] = field(default_factory=dict)
     rows_dropped: int = 0
+    needed: tuple[Needed, ...] = ()
+    window_order: tuple[str, ...] = ()
+    window_s: float | None = None
 
 
 def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Document:
     """The document of one run."""
     steady = run.total(windows=STEADY)
+    quiet = [name for name in run.scenarios() if name in facts.undisturbed]
     accuracy = Accuracy.of(run.health, facts.target.core or "")
     on_time = accuracy.late_p99_ns is None or accuracy.late_p99_ns <= facts.late_budget_ns
     shown: dict[str, object] = {
@@ -100,10 +107,12 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
             run,
             steady,
             accuracy,
-            facts.undisturbed,
+            quiet,
             on_time=on_time,
             corrected=facts.options.arrivals != "closed",
         ),
+        "windows": windows(run, quiet, facts.window_order, facts.window_s, on_time=on_time),
+        "rows": rows(outcomes, facts.needed),
         "scenarios": {name: _scenario(outcome) for name, outcome in sorted(outcomes.scenarios.items())},
         "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
         "reconciliation": None if facts.reconciled is None else asdict(facts.reconciled),
@@ -197,12 +206,14 @@ def _metrics(
     on_time: bool,
     corrected: bool,
 ) -> dict[str, object]:
-    """Figures of the steady part: over all, over the undisturbed scenarios, and for each that has streams."""
-    names = [name for name in run.scenarios() if name in undisturbed] or run.scenarios()
-    quiet = sum((run.total(scenario=name, windows=STEADY) for name in names), Tally())
+    """Figures of the steady part: over all; over the undisturbed scenarios, in clean windows; and for each
+    that has streams, an undisturbed one in clean windows too. Without such scenarios: all of it."""
+    names = list(undisturbed) or run.scenarios()
+    windows = (CLEAN,) if undisturbed else STEADY
+    quiet = sum((run.total(scenario=name, windows=windows) for name in names), Tally())
     by_scenario = {}
     for name in run.scenarios():
-        tally = run.total(scenario=name, windows=STEADY)
+        tally = run.total(scenario=name, windows=(CLEAN,) if name in undisturbed else STEADY)
         found = figures(tally, on_time=on_time, corrected=corrected)
         by_scenario[name] = {figure: found[figure] for figure in HEADLINE} | {
             "accuracy": accuracy.text(tally)
@@ -220,6 +231,7 @@ def _scenario(outcome: Outcome) -> dict[str, object]:
         "expected": outcome.expected,
         "total": outcome.total,
         "as_expected": outcome.as_expected,
+        "of_failures": outcome.of_failures,
         "unexpected": [
             {"seen": kind.seen, "count": kind.count, "ids": list(kind.ids)}
             for kind in sorted(outcome.unexpected.values(), key=lambda kind: -kind.count)

@@ -19,10 +19,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table."""
+    """One line of a table. aside: nothing to see here; left out where room is short."""
 
     cells: tuple[str, ...]
     tone: Tone = ""
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

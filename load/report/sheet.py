@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from load.report import tables
+from load.report import failures, tables
 from load.report.document import Document
 from load.report.figures import HEADLINE
 from load.report.layout import Sheet, Tile, Told
@@ -37,7 +37,8 @@ def sheet(document: Document) -> Sheet:
         tables.latency(document),
         tables.scenarios(document),
         *(tables.by_scenario(document, name) for name in HEADLINE),
-        tables.deadlines(document),
+        failures.rows(document),
+        failures.deadlines(document),
         tables.generator(document),
         tables.coverage(document),
         tables.settings(document),
@@ -95,6 +96,7 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
         ),
         _quantile_tile("first text, p95", metrics["ttft_ms"], "p95"),
         _quantile_tile("gap, p99", metrics["gap_ms"], "p99"),
+        *_windows_tile(document["windows"]),
         Tile(
             "lines covered",
             percent(lines, executable),
@@ -112,6 +114,18 @@ def _rows_tile(reconciliation: Mapping[str, Any] | None) -> tuple[Tile, ...]:
     differ = sum(len(ids) for ids in reconciliation["differences"].values())
     note = f"of {reconciliation['compared']:,} executions, between clients and database"
     return (Tile("disagreements", f"{differ:,}", note, "bad" if differ else "good"),)
+
+
+def _windows_tile(windows: Mapping[str, Any]) -> tuple[Tile, ...]:
+    """Nothing where the windows do not alternate."""
+    if len(windows["order"]) < 2:
+        return ()
+    rough, clean = windows["rough"]["ttft_ms"], windows["clean"]["ttft_ms"]
+    ratio = windows["ttft_p50_ratio"]
+    note = (
+        f"first text p50 {ms(rough['p50'])} / {ms(clean['p50'])} ms, {rough['n']:,} / {clean['n']:,} streams"
+    )
+    return (Tile("rough / clean", NO_DATA if ratio is None else f"{ratio:.2f} ×", note),)
 
 
 def _generator_tile(generator: Mapping[str, Any]) -> Tile:

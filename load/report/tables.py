@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from load.report.document import Document
@@ -52,7 +52,8 @@ def latency(document: Document) -> Table:
         for figure in FIGURES
         if figure.name in metrics and (metrics[figure.name]["n"] or figure.name in HEADLINE)
     )
-    note = f"{', '.join(metrics['scenarios'])}; measuring window. {metrics['accuracy']}. {FEW}"
+    where = _windows(document, metrics["scenarios"])
+    note = f"{', '.join(metrics['scenarios'])}; {where}. {metrics['accuracy']}. {FEW}"
     columns = (Column("figure", number=False), Column("from → to", number=False, aside=True), *DISTRIBUTION)
     return Table("Latency", note, columns, rows, brief=True)
 
@@ -67,7 +68,9 @@ def by_scenario(document: Document, figure: str) -> Table:
     meaning = next(known.meaning for known in FIGURES if known.name == figure)
     columns = (Column("scenario", number=False), *DISTRIBUTION, Column("accuracy", number=False))
     title = {"ttft_ms": "Time to the first text", "gap_ms": "Gaps", "total_ms": "Whole streams"}[figure]
-    return Table(f"{title}, by scenario", f"{figure}: {meaning}. Measuring window. {FEW}", columns, rows)
+    quiet = _windows(document, document["metrics"]["undisturbed"]["scenarios"])
+    note = f"{figure}: {meaning}. Undisturbed scenarios: {quiet}; others: measuring window. {FEW}"
+    return Table(f"{title}, by scenario", note, columns, rows)
 
 
 def scenarios(document: Document) -> Table:
@@ -76,9 +79,8 @@ def scenarios(document: Document) -> Table:
         others = "; ".join(f"{kind['count']:,} × {kind['seen']}" for kind in scenario["unexpected"])
         as_declared = with_count(scenario["as_expected"], scenario["total"])
         tone: Tone = "bad" if others or not scenario["total"] else ""
-        rows.append(
-            Row((name, scenario["expected"], f"{scenario['total']:,}", as_declared, others or "–"), tone)
-        )
+        cells_ = (name, scenario["expected"], f"{scenario['total']:,}", as_declared, others or "–")
+        rows.append(Row(cells_, tone, aside=scenario["of_failures"] and not tone))
     columns = (
         Column("scenario", number=False),
         Column("declared", number=False),
@@ -90,41 +92,10 @@ def scenarios(document: Document) -> Table:
     return Table("Scenarios", note, columns, tuple(rows), brief=True)
 
 
-def deadlines(document: Document) -> Table:
-    rows = []
-    for code, found in document["deadlines"].items():
-        seen = found["observed_ms"]
-        late = None if seen["p50"] is None else seen["p50"] - found["configured_ms"]
-        rows.append(
-            Row(
-                (
-                    code,
-                    ms(found["configured_ms"]),
-                    f"{found['n']:,}",
-                    ms(seen["min"]),
-                    ms(seen["p50"]),
-                    ms(seen["max"]),
-                    NO_DATA if late is None else f"{late:+,.0f}",
-                    f"{found['early']:,}",
-                ),
-                "bad" if found["early"] else "",
-            )
-        )
-    columns = (
-        Column("deadline", number=False),
-        Column("configured, ms"),
-        Column("n"),
-        Column("min, ms", aside=True),
-        Column("p50, ms"),
-        Column("max, ms"),
-        Column("p50 late, ms"),
-        Column("early"),
-    )
-    note = (
-        "As the client saw them, network and target included; early: fired before its limit by the target's"
-        f" own word. {document['metrics']['accuracy']}."
-    )
-    return Table("Deadlines of the target", note, columns, tuple(rows), brief=True)
+def _windows(document: Document, quiet: Sequence[str]) -> str:
+    """Which windows the figures of the undisturbed scenarios are from."""
+    clean = any(f"{name}/clean" in document["tallies"] for name in quiet)
+    return "clean windows" if clean and len(document["windows"]["order"]) > 1 else "measuring window"
 
 
 def generator(document: Document) -> Table:

@@ -14,6 +14,9 @@ LATE_ALLOWANCE_S = 0.25
 """A deadline may be answered this much late, or half its limit where that is more: a timer that fires at
 twice its limit is outside, a busy two-core machine is inside."""
 
+CLOCKS = ("first_token_timeout", "inter_chunk_timeout", "deadline_exceeded")
+"""Codes of a run's deadlines: the target tells which limit fired, and after how long."""
+
 EARLY_ALLOWANCE_NS = 2_000_000
 """A timer's grain, and a clock that is read a moment later than the peer's."""
 
@@ -26,8 +29,9 @@ class Expect:
     """One exact outcome.
 
     code: of an ERROR or REFUSED, the reason of a CANCELLED, who ended a CUT_OFF. status: of a REFUSED.
-    limit_s: the configured deadline behind a time-out; its answer must come between the two. close: the code
-    that the connection is closed with behind the end of the stream, where that is none of ORDERLY_CLOSES.
+    limit_s: the configured deadline behind the ending. One of a run (CLOCKS) must neither fire early nor be
+    answered late; any other is timed from the request, and only late is wrong. close: the code that the
+    connection is closed with behind the end of the stream, where that is none of ORDERLY_CLOSES.
     """
 
     state: TerminalState = TerminalState.DONE
@@ -53,11 +57,12 @@ class Expect:
         """
         if self.limit_s is None or self.code is None:
             return None
-        limit_ms = self.limit_s * 1000
-        if timeline.limit_ms != limit_ms:
-            return f"{self} with limit_ms {timeline.limit_ms}, configured {limit_ms:g}"
-        if timeline.elapsed_ms is not None and timeline.elapsed_ms < limit_ms - 1:
-            return f"{self} early: in less than its {limit_ms:g} ms"
+        if self.code in CLOCKS:
+            limit_ms = self.limit_s * 1000
+            if timeline.limit_ms != limit_ms:
+                return f"{self} with limit_ms {timeline.limit_ms}, configured {limit_ms:g}"
+            if timeline.elapsed_ms is not None and timeline.elapsed_ms < limit_ms - 1:
+                return f"{self} early: in less than its {limit_ms:g} ms"
         observed_ns = observed_deadline_ns(self.code, timeline)
         if observed_ns is None:
             return f"{self} at an unknown time, configured {self.limit_s:g} s"
@@ -93,7 +98,11 @@ class Expect:
 
 def observed_deadline_ns(code: str, timeline: Timeline) -> int | None:
     """From what starts the deadline's clock to the answer, as the client saw it; None without both."""
-    start = timeline.last_delta_at if code == "inter_chunk_timeout" else timeline.accepted_at
+    start = timeline.accepted_at
+    if code == "inter_chunk_timeout":
+        start = timeline.last_delta_at
+    elif code not in CLOCKS:
+        start = None if timeline.sent is None else timeline.sent.at
     return None if start is None or timeline.ended_at is None else timeline.ended_at - start
 
 

@@ -12,9 +12,8 @@ from load.metrics.run import CLEAN, RAMP, ROUGH
 ENDLESS_S: Final = 7.5
 """Length of a window of a run without an end."""
 
-SHORTEST_S, LONGEST_S = 3.0, 10.0
-FOUR_FROM_S: Final = 20.0
-"""A shorter measuring window is halved, so that rows of several seconds still fit."""
+SHORTEST_S, LONGEST_S = 3.0, 12.0
+"""A window is at most so long, and therefore longer than half of it: rows of several seconds fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,11 @@ class Windows:
     from_ns: int
     length_ns: int
     kinds: tuple[str, ...]
+
+    @property
+    def endless(self) -> bool:
+        """Whether there is but one window."""
+        return len(self.kinds) == 1
 
     def at(self, ns: int) -> str:
         """CLEAN or ROUGH; RAMP before the first."""
@@ -35,11 +39,11 @@ class Windows:
         """How long it stays rough; 0 when it is not, infinite when it always is."""
         if self.at(ns) != ROUGH:
             return 0.0
-        return math.inf if len(self.kinds) == 1 else self._left_s(ns)
+        return math.inf if self.endless else self._left_s(ns)
 
     def next_rough_s(self, ns: int) -> float:
         """Until the next rough window begins, the current one not counted; infinite when none comes."""
-        if len(self.kinds) == 1:
+        if self.endless:
             return math.inf
         length_s = self.length_ns / 1e9
         return self._left_s(ns) + (length_s if self.at(ns) == ROUGH else 0.0)
@@ -57,7 +61,7 @@ def planned(from_ns: int, left_s: float | None, seed: int, *, clean: bool, rough
         return Windows(from_ns, 1, (ROUGH,) if rough else (CLEAN,))
     length_s = ENDLESS_S
     if left_s is not None:
-        pairs = max(2 if left_s >= FOUR_FROM_S else 1, math.ceil(left_s / (2 * LONGEST_S)))
+        pairs = max(1, math.ceil(left_s / (2 * LONGEST_S)))
         length_s = max(SHORTEST_S, left_s / (2 * pairs))
     kinds = (CLEAN, ROUGH)
     if random.Random(f"{seed}/windows").random() < 0.5:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from load.errors import ExitCode
 from load.metrics.outcomes import Outcome, Outcomes, Unexpected
 from load.verdict.judge import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A row of docs/errors.md that has to be reached: so often over all its variants, and by each of them."""
+
+    id: str
+    times: int
+    variants: tuple[str, ...]
 
 
 def undeclared(outcomes: Outcomes, reproduce: str) -> list[Finding]:
@@ -52,3 +62,33 @@ def missing(outcomes: Outcomes, asked: Iterable[str], reproduce: str) -> list[Fi
         for name in asked
         if name not in outcomes.scenarios or not outcomes.scenarios[name].total
     ]
+
+
+def unreached(outcomes: Outcomes, needed: Iterable[Needed], reproduce: str) -> list[Finding]:
+    """A finding for each row that did not come often enough, as declared, or not by each of its variants."""
+    found = []
+    for row in needed:
+        seen = {
+            name: outcomes.scenarios[name].as_expected if name in outcomes.scenarios else 0
+            for name in row.variants
+        }
+        times = sum(seen.values())
+        absent = [name for name, count in seen.items() if not count]
+        if times >= row.times and not absent:
+            continue
+        by = ", ".join(f"{name} {count}" for name, count in seen.items())
+        found.append(
+            Finding(
+                kind=ExitCode.INVALID,
+                scenario=None,
+                figure=None,
+                value=f"{times}: {by}",
+                limit=f"{row.times}, each at least once",
+                reason=(
+                    f"not_reached: row {row.id} came as declared {times} × ({by}), needed {row.times} ×"
+                    " and by each scenario; run longer (-t), or with more users (-u)"
+                ),
+                reproduce=reproduce.format(scenario=(absent or list(seen))[0]),
+            )
+        )
+    return found
