@@ -5,6 +5,7 @@ Times are seconds. Zero means *off* only in `RESUME_GRACE`, `REPLAY_TTL` and `DR
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
@@ -47,9 +48,26 @@ class ProviderEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    models: Annotated[tuple[Annotated[str, Field(pattern=r"^[^*]+\*?$|^\*$")], ...], Field(min_length=1)]
     api_key: SecretStr | None = None
     breaker: Breaker | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if not parts.hostname or "@" in parts.netloc or not value.isprintable():
+            raise ValueError("must be http(s)://host[:port]/path")
+        # What cannot be a port or a host raises ValueError here, not in the first request.
+        _ = parts.port, parts.hostname.encode("idna")
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces")
+        return value
 
 
 class Settings(BaseSettings):
@@ -137,6 +155,13 @@ class Settings(BaseSettings):
             raise ValueError("must start with sqlite+aiosqlite:/// or postgresql+psycopg://")
         return value
 
+    @field_validator("providers")
+    @classmethod
+    def _told_apart(cls, value: tuple[ProviderEntry, ...]) -> tuple[ProviderEntry, ...]:
+        if len({entry.name for entry in value}) < len(value):
+            raise ValueError("each entry needs a name of its own")
+        return value
+
     @model_validator(mode="after")
     def _clocks_agree(self) -> Self:
         if self.total_deadline < self.first_token_timeout:
@@ -156,7 +181,8 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         # A rule about several settings has no place of its own: its message begins with the name.
-        name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        setting, *inside = map(str, first["loc"] or ("",))
+        name = f"{'.'.join((setting.upper(), *inside))}: " if setting else ""
         raise StartupRefused(
             f"configuration: BACKEND_{name}{first['msg'].removeprefix('Value error, ')}"
         ) from None

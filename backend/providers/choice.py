@@ -14,27 +14,22 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import httpx2
 
 from backend.providers.base import Ask, Failed, Piece, Provider
 from backend.providers.embedded import EmbeddedProvider
 from backend.providers.failures import AttemptFailed, Then
-from backend.providers.openai import Endpoint, attempt
+from backend.providers.openai import Endpoint, OpenAIClient
 from backend.settings import ProviderEntry, Settings
 
 
 class Providers:
-    """All of the process, behind one pool of connections."""
+    """All of the process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._entries = [(entry, Endpoint.of(entry)) for entry in settings.providers]
-        self._client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(None, connect=settings.connect_timeout),
-            # As many as there are runs, and these are counted elsewhere.
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=settings.max_runs),
-            trust_env=False,
-        )
+        # Takes a while to make, for the certificates of this machine.
+        self._client = OpenAIClient(settings) if settings.providers else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,14 +37,17 @@ class Providers:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     def choose(self, model: str) -> Provider | None:
         """Who answers one run with that model; None if nobody does."""
         if model.startswith("embedded/"):
             return EmbeddedProvider()
         endpoints = [endpoint for entry, endpoint in self._entries if serves(entry, model)]
-        return Chain(self._client, endpoints, self._settings) if endpoints else None
+        if self._client is None or not endpoints:
+            return None
+        return Chain(self._client, endpoints, self._settings)
 
 
 def serves(entry: ProviderEntry, model: str) -> bool:
@@ -60,7 +58,7 @@ def serves(entry: ProviderEntry, model: str) -> bool:
 class Chain:
     """The candidates of one run, asked one behind the other until one of them speaks."""
 
-    def __init__(self, client: httpx2.AsyncClient, endpoints: Sequence[Endpoint], settings: Settings) -> None:
+    def __init__(self, client: OpenAIClient, endpoints: Sequence[Endpoint], settings: Settings) -> None:
         self.name = endpoints[0].name
         self.failed: list[Failed] = []
         self.began_ns: int | None = None
@@ -68,7 +66,6 @@ class Chain:
         self._endpoints = endpoints
         self._attempts = settings.provider_max_attempts
         self._longest_pause_s = settings.retry_after_cap
-        self._most_event_bytes = settings.max_event_bytes
 
     async def answer(self, ask: Ask) -> AsyncGenerator[Piece, None]:
         following = iter(self._endpoints)
@@ -78,7 +75,7 @@ class Chain:
             asked += 1
             pause_s = 0.0
             try:
-                async with aclosing(attempt(self._client, endpoint, ask, self._most_event_bytes)) as pieces:
+                async with aclosing(self._client.attempt(endpoint, ask)) as pieces:
                     async for piece in pieces:
                         yield piece
                 return

@@ -24,12 +24,17 @@ from backend.providers.base import Ask, Piece, Usage, estimated_tokens
 from backend.providers.chunks import Chunk, chunk_of
 from backend.providers.failures import AttemptFailed, Then, broken, lost, refused, retry_after
 from backend.providers.sse import Decoder, Malformed
-from backend.settings import ProviderEntry
+from backend.settings import ProviderEntry, Settings
 
 # The answer is whole by then: for its usage and end mark, and then for the end of the body (with which the
 # connection can be used again), a client is not kept waiting for long.
 _TAIL_S: Final = 0.5
 _END_S: Final = 0.05
+
+_LOSSES: Final[Mapping[type[httpx2.TransportError], str]] = {
+    httpx2.ConnectError: "no connection",
+    httpx2.ConnectTimeout: "no connection in time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,50 +57,62 @@ class Endpoint:
         return cls(entry.name, f"{entry.base_url.rstrip('/')}/chat/completions", headers)
 
 
-async def attempt(
-    client: httpx2.AsyncClient, endpoint: Endpoint, ask: Ask, most_event_bytes: int
-) -> AsyncGenerator[Piece, None]:
-    """Asks once. Leaving early closes the connection to the provider."""
-    characters = 0
-    try:
-        async with client.stream(
-            "POST", endpoint.url, content=_body(ask), headers=endpoint.headers
-        ) as response:
-            _check(response)
-            stream = _Stream(response, most_event_bytes)
-            async with aclosing(stream.chunks()) as chunks:
-                async for chunk in chunks:
-                    if chunk.text:
-                        characters += len(chunk.text)
-                        yield Piece(chunk.text)
-                    if chunk.finish is not None:
-                        break
-                else:
-                    raise lost("ended without a finish reason")  # P10
-                usage = await stream.tail(chunks, chunk.usage)
-    except AttemptFailed as failure:
-        if characters:
-            raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED, failure.detail) from failure  # P9 P10 P15
-        raise
-    except Malformed as fault:
-        if characters:
-            raise Problem(ErrorCode.PROVIDER_PROTOCOL, str(fault)) from fault  # P12 P14
-        raise broken(str(fault)) from fault
-    except httpx2.TransportError as error:
-        if characters:
-            raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED) from error  # P9 P10
-        raise lost(_KINDS.get(type(error), "connection lost")) from error
-    if chunk.finish == "content_filter":
-        if characters:
-            raise Problem(ErrorCode.PROVIDER_BAD_REQUEST, "content filter")
-        raise AttemptFailed(ErrorCode.PROVIDER_BAD_REQUEST, Then.STOP, "content filter")
-    yield Piece(finish=chunk.finish, usage=usage or _estimated(ask, characters))  # P18
+class OpenAIClient:
+    """Asks any provider of that kind, over one pool of connections.
 
+    It stands on httpx2's transport: what its client adds is unwanted here (redirects, a line in the log, and
+    cookies, which all users would share).
+    """
 
-_KINDS: Final[Mapping[type[httpx2.TransportError], str]] = {
-    httpx2.ConnectError: "no connection",
-    httpx2.ConnectTimeout: "no connection in time",
-}
+    def __init__(self, settings: Settings) -> None:
+        self._most_event_bytes = settings.max_event_bytes
+        self._timeouts = {"timeout": httpx2.Timeout(None, connect=settings.connect_timeout).as_dict()}
+        # As many connections as there are runs, and these are counted elsewhere.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=settings.max_runs)
+        self._pool = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+    async def attempt(self, endpoint: Endpoint, ask: Ask) -> AsyncGenerator[Piece, None]:
+        """Asks once. Leaving early closes the connection to the provider."""
+        request = httpx2.Request(
+            "POST", endpoint.url, headers=endpoint.headers, content=_body(ask), extensions=self._timeouts
+        )
+        characters = 0
+        try:
+            async with aclosing(await self._pool.handle_async_request(request)) as response:
+                _check(response)
+                stream = _Stream(response, self._most_event_bytes)
+                async with aclosing(stream.chunks()) as chunks:
+                    async for chunk in chunks:
+                        if chunk.text:
+                            characters += len(chunk.text)
+                            yield Piece(chunk.text)
+                        if chunk.finish is not None:
+                            break
+                    else:
+                        raise lost("ended without a finish reason")  # P10
+                    usage = await stream.tail(chunks, chunk.usage)
+        except AttemptFailed as failure:
+            if characters:
+                raise Problem(
+                    ErrorCode.PROVIDER_STREAM_INTERRUPTED, failure.detail
+                ) from failure  # P9 P10 P15
+            raise
+        except Malformed as fault:
+            if characters:
+                raise Problem(ErrorCode.PROVIDER_PROTOCOL, str(fault)) from fault  # P12 P14
+            raise broken(str(fault)) from fault
+        except httpx2.TransportError as error:
+            if characters:
+                raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED) from error  # P9 P10
+            raise lost(_LOSSES.get(type(error), "connection lost")) from error
+        if chunk.finish == "content_filter":
+            if characters:
+                raise Problem(ErrorCode.PROVIDER_BAD_REQUEST, "content filter")
+            raise AttemptFailed(ErrorCode.PROVIDER_BAD_REQUEST, Then.STOP, "content filter")
+        yield Piece(finish=chunk.finish, usage=usage or _estimated(ask, characters))  # P18
 
 
 def _body(ask: Ask) -> bytes:
