@@ -31,7 +31,8 @@ class Expect:
     code: of an ERROR or REFUSED, the reason of a CANCELLED, who ended a CUT_OFF. status: of a REFUSED.
     limit_s: the configured deadline behind the ending. One of a run (CLOCKS) must neither fire early nor be
     answered late; any other is timed from the request, and only late is wrong. close: the code that the
-    connection is closed with behind the end of the stream, where that is none of ORDERLY_CLOSES.
+    connection is closed with behind the end of the stream, where that is none of ORDERLY_CLOSES. since: what
+    starts the deadline's clock at a target that does not tell its own (`sent`, `accepted`, `chunk`).
     """
 
     state: TerminalState = TerminalState.DONE
@@ -39,6 +40,7 @@ class Expect:
     status: int | None = None
     limit_s: float | None = None
     close: int | None = None
+    since: str | None = None
 
     def __str__(self) -> str:
         return outcome(self.state, self.code, self.status)
@@ -57,13 +59,13 @@ class Expect:
         """
         if self.limit_s is None or self.code is None:
             return None
-        if self.code in CLOCKS:
+        if self.code in CLOCKS and self.since is None:
             limit_ms = self.limit_s * 1000
             if timeline.limit_ms != limit_ms:
                 return f"{self} with limit_ms {timeline.limit_ms}, configured {limit_ms:g}"
             if timeline.elapsed_ms is not None and timeline.elapsed_ms < limit_ms - 1:
                 return f"{self} early: in less than its {limit_ms:g} ms"
-        observed_ns = observed_deadline_ns(self.code, timeline)
+        observed_ns = self.observed_ns(timeline)
         if observed_ns is None:
             return f"{self} at an unknown time, configured {self.limit_s:g} s"
         return self.late(observed_ns)
@@ -83,6 +85,19 @@ class Expect:
             return None
         return f"{self} early: in less than its {self.limit_s * 1000:g} ms"
 
+    def observed_ns(self, timeline: Timeline) -> int | None:
+        """From what starts the deadline's clock to the answer, as the client saw it; None without both."""
+        since = self.since
+        if since is None and self.code in CLOCKS:
+            since = "chunk" if self.code == "inter_chunk_timeout" else "accepted"
+        if since == "chunk":
+            start = timeline.last_delta_at
+        elif since == "accepted":
+            start = timeline.accepted_at
+        else:
+            start = None if timeline.sent is None else timeline.sent.at
+        return None if start is None or timeline.ended_at is None else timeline.ended_at - start
+
     def close_differs(self, timeline: Timeline) -> str | None:
         """An undeclared close code behind the end of the stream, as text.
 
@@ -94,16 +109,6 @@ class Expect:
         if timeline.state is TerminalState.CUT_OFF or (errored is not None and errored.fatal):
             return None
         return f"{self}, then closed with {close.code}"
-
-
-def observed_deadline_ns(code: str, timeline: Timeline) -> int | None:
-    """From what starts the deadline's clock to the answer, as the client saw it; None without both."""
-    start = timeline.accepted_at
-    if code == "inter_chunk_timeout":
-        start = timeline.last_delta_at
-    elif code not in CLOCKS:
-        start = None if timeline.sent is None else timeline.sent.at
-    return None if start is None or timeline.ended_at is None else timeline.ended_at - start
 
 
 def outcome(state: TerminalState, code: str | None = None, status: int | None = None) -> str:

@@ -10,7 +10,7 @@ from load.drivers.base import Frame
 from load.metrics.outcomes import Outcome, Outcomes
 from load.metrics.run import RAMP, Run, StreamRow
 from load.metrics.timeline import TerminalState, Timeline
-from load.scenarios.expect import Expect, observed_deadline_ns
+from load.scenarios.expect import Expect
 from load.scenarios.windows import Windows
 from load.verdict.reconcile import LEFT, Seen
 
@@ -177,7 +177,7 @@ class Ledger:
     def _deadline(self, outcome: Outcome, expect: Expect, timeline: Timeline) -> None:
         if expect.limit_s is None or expect.code is None or timeline.code != expect.code:
             return
-        observed_ns = observed_deadline_ns(expect.code, timeline)
+        observed_ns = expect.observed_ns(timeline)
         if observed_ns is not None:
             outcome.book_deadline(expect.limit_s * 1000, observed_ns)
             self.outcomes.book_deadline(expect.code, expect.limit_s * 1000, observed_ns, timeline.elapsed_ms)
