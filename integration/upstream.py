@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,12 @@ class Upstream:
         self.url = url
         self.base_url = f"{url}/v1"
         self.http = http
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Of a backend that asks it, and nobody else."""
+        entry = {"name": "main", "base_url": self.base_url, "models": ["script:*", "sim:*"]}
+        return {"BACKEND_PROVIDERS": json.dumps([entry])}
 
     def put(self, name: str, *scripts: Script) -> str:
         """Request n for this name is answered by script n, the last again and again. Gives the model."""

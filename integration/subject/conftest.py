@@ -16,6 +16,7 @@ from integration.covered import Measured
 from integration.subject.clients import Agent, Caller, Service
 from integration.subject.stage import seeded
 from integration.timing import PATIENCE_S
+from integration.upstream import Upstream, scripted
 from load.target.config import bundled
 
 SETTINGS: Mapping[str, str] = {
@@ -29,12 +30,20 @@ Serve = Callable[..., Service]
 
 
 @pytest.fixture(scope="session")
-def services(measured: Measured) -> Iterator[Serve]:
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """The provider of all servers that ask one."""
+    with scripted(tmp_path_factory.mktemp("upstream")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def services(measured: Measured, upstream: Upstream) -> Iterator[Serve]:
     """Starts a server: `services("name", BACKEND_MAX_RUNS="1")`; all end with the session."""
     started: list[tuple[Service, httpx2.Client]] = []
 
     def serve(name: str, **settings: str) -> Service:
-        target = measured.launch(seeded(measured, bundled(0, {**SETTINGS, **settings})), name)
+        config = bundled(0, {**SETTINGS, **upstream.settings, **settings})
+        target = measured.launch(seeded(measured, config), name)
         http = httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False)
         started.append((Service(target, http), http))
         return started[-1][0]

@@ -6,6 +6,7 @@ A database is migrated and filled once; each server gets a copy of it. `running`
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import shlex
 import socket
@@ -27,7 +28,8 @@ from websockets.frames import Opcode
 from backend.storage.schema import migrate
 from integration.covered import Measured
 from integration.subject.clients import Agent, Frame, Person, Service, sync_url
-from integration.timing import PATIENCE_S, eventually
+from integration.timing import MS, PATIENCE_S, eventually
+from integration.upstream import Entry, Script, Upstream
 from load.target.config import TargetConfig, bundled
 
 PEOPLE = 800
@@ -41,6 +43,8 @@ GENEROUS = {
     "BACKEND_MAX_RUNS_PER_USER": "200",
     "BACKEND_MAX_CONNECTIONS_PER_USER": "200",
 }
+
+_stories = itertools.count(1)
 
 TERMINAL = {"done": "COMPLETED", "cancelled": "CANCELLED"}
 """The status of a row whose frame is one of these; that of an `error` depends on its code."""
@@ -173,6 +177,42 @@ def holds(service: Service, client: RawClient) -> bool:
 def resident_bytes(service: Service) -> int:
     size: int = psutil.Process(service.target.pid).memory_info().rss
     return size
+
+
+# What the provider saw
+
+
+LONG_STORY: Script = [["repeat", 2000, [["delta", "word "], ["sleep", 20]]], ["finish", "stop"], ["done"]]
+"""Goes on for 40 s unless it is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An agent whose answers are a script of its own, and what became of the requests for it."""
+
+    agent: Agent
+    name: str
+    upstream: Upstream
+
+    def requests(self) -> list[Entry]:
+        """All of them, once each is over."""
+        return self.upstream.ended(self.name, 0)
+
+    def assert_cut_off(self, left_ns: int) -> None:
+        """There was one request, and the service ended it soon after this moment.
+
+        That takes some milliseconds. A second is for a machine that has other things to do.
+        """
+        [request] = self.upstream.ended(self.name, 1)
+        assert request["ended"] == "peer", f"the provider's stream ended by {request['ended']}"
+        assert request["peer_closed_at_ns"] - left_ns < 1000 * MS * 1e9
+
+
+def story(service: Service, upstream: Upstream, *scripts: Script) -> Story:
+    """A new one; without a script a long one."""
+    name = f"story-{next(_stories)}"
+    model = upstream.put(name, *(scripts or (LONG_STORY,)))
+    return Story(service.agent(model=model), name, upstream)
 
 
 # How a client leaves

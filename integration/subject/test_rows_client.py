@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +30,9 @@ from integration.subject.clients import (
     say,
     text_of,
 )
-from integration.subject.stage import assert_row, assert_whole, ended
+from integration.subject.stage import Story, assert_row, assert_whole, ended
 from integration.timing import MS, PATIENCE_S, eventually, eventually_async
+from integration.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -51,8 +52,8 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def service(measured: Measured) -> Iterator[Service]:
-    with stage.running(measured, "client", SETTINGS) as running:
+def service(measured: Measured, upstream: Upstream) -> Iterator[Service]:
+    with stage.running(measured, "client", {**SETTINGS, **upstream.settings}) as running:
         yield running
 
 
@@ -67,10 +68,10 @@ def brisk(service: Service) -> Agent:
     return service.agent(tokens=20, interval_ms=20)
 
 
-@pytest.fixture(scope="module")
-def long(service: Service) -> Agent:
-    """Goes on for 40 s unless it is stopped."""
-    return service.agent(tokens=2000, interval_ms=20)
+@pytest.fixture
+def told(service: Service, upstream: Upstream) -> Story:
+    """A provider's answer that goes on for 40 s unless it is stopped."""
+    return stage.story(service, upstream)
 
 
 async def begin(connection: ClientConnection, deltas: int = 3, **more: Any) -> tuple[str, list[Frame]]:
@@ -108,50 +109,88 @@ async def assert_next_is_served(service: Service, user: Caller, agent: Agent) ->
 
 @pytest.mark.parametrize("leave", [stage.reset, stage.hang_up], ids=["rst", "fin"])
 async def test_C1_reset_mid_stream_is_cancelled(
-    service: Service, user: Caller, quick: Agent, long: Agent, leave: Callable[[ClientConnection], None]
+    service: Service, user: Caller, quick: Agent, told: Story, leave: Callable[[ClientConnection], None]
 ) -> None:
-    """RST and FIN in the middle of an answer end its run with what had come."""
-    async with service.connect(long, user.person) as connection:
+    """RST and FIN in the middle of an answer end its run with what had come, and the provider's stream."""
+    async with service.connect(told.agent, user.person) as connection:
         execution_id, seen = await begin(connection)
+        left_ns = time.monotonic_ns()
         leave(connection)
     row = await end(service, execution_id)
 
     assert_row(row, "CANCELLED", "client_disconnected")
     assert row["output_text"].startswith(text_of(seen))
     assert row["last_seq"] == 2 + len(row["output_text"].split())
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
 
 
 async def test_C1_close_frame_mid_stream_is_cancelled(
-    service: Service, user: Caller, quick: Agent, long: Agent
+    service: Service, user: Caller, quick: Agent, told: Story
 ) -> None:
     """A client that says goodbye gets its close answered with 1000; the run ends as if it had vanished."""
-    async with service.connect(long, user.person) as connection:
+    async with service.connect(told.agent, user.person) as connection:
         execution_id, seen = await begin(connection)
+        left_ns = time.monotonic_ns()
         await connection.close()
     row = await end(service, execution_id)
 
     assert connection.close_code == 1000
     assert_row(row, "CANCELLED", "client_disconnected")
     assert row["output_text"].startswith(text_of(seen))
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
 
 
 async def test_C1_dropped_event_stream_is_cancelled(
-    service: Service, user: Caller, quick: Agent, long: Agent
+    service: Service, user: Caller, quick: Agent, told: Story
 ) -> None:
     """The request that started a run over SSE is its controller: without it the run ends."""
 
-    def read_two() -> str:
-        with stream(user, long) as response:
+    def read_two() -> tuple[str, int]:
+        with stream(user, told.agent) as response:
             events = stage.events(response)
             next(events)
-            return str(next(events).frame["execution_id"])
+            return str(next(events).frame["execution_id"]), time.monotonic_ns()
 
-    row = await end(service, await anyio.to_thread.run_sync(read_two))
+    execution_id, left_ns = await anyio.to_thread.run_sync(read_two)
+    row = await end(service, execution_id)
 
     assert_row(row, "CANCELLED", "client_disconnected")
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
+
+
+async def cancel(connection: ClientConnection, execution_id: str) -> None:
+    await say(connection, type="cancel", execution_id=execution_id)
+
+
+async def vanish(connection: ClientConnection, _: str) -> None:
+    stage.reset(connection)
+
+
+CLOSED_WITHIN_MS = 250
+
+
+@pytest.mark.parametrize("leave", [cancel, vanish])
+async def test_C1_C8_provider_is_closed_in_time(
+    service: Service,
+    user: Caller,
+    upstream: Upstream,
+    leave: Callable[[ClientConnection, str], Awaitable[None]],
+) -> None:
+    """The best of three: it takes some milliseconds, or a machine that is busy had something else to do."""
+    took_ms = []
+    for _ in range(3):
+        told = stage.story(service, upstream)
+        async with service.connect(told.agent, user.person) as connection:
+            execution_id, _ = await begin(connection)
+            left_ns = time.monotonic_ns()
+            await leave(connection, execution_id)
+            [request] = await anyio.to_thread.run_sync(told.requests)
+        took_ms.append((request["peer_closed_at_ns"] - left_ns) / 1e6)
+
+    assert min(took_ms) < CLOSED_WITHIN_MS
 
 
 async def test_C2_resumed_within_the_grace(
@@ -182,10 +221,10 @@ async def test_C2_resumed_within_the_grace(
 
 
 async def test_C3_grace_passes(
-    service: Service, user: Caller, quick: Agent, long: Agent, clocks: Clocks
+    service: Service, user: Caller, quick: Agent, told: Story, clocks: Clocks
 ) -> None:
     """Nobody came back: the run ends like a lost one, once the grace is over and not before."""
-    async with service.connect(long, user.person) as connection:
+    async with service.connect(told.agent, user.person) as connection:
         execution_id, seen = await begin(connection, on_disconnect="continue")
         left_at = time.time()
         stage.reset(connection)
@@ -194,6 +233,7 @@ async def test_C3_grace_passes(
     assert_row(row, "CANCELLED", "client_disconnected")
     assert row["output_text"].startswith(text_of(seen))
     completed_at = datetime.fromisoformat(row["completed_at"]).timestamp()
+    told.assert_cut_off(time.monotonic_ns())
     clocks.fired("resume_grace", GRACE_MS, round((completed_at - left_at) * 1000))
     await assert_next_is_served(service, user, quick)
 
@@ -293,15 +333,18 @@ async def test_C6_second_connection_takes_over(
     await assert_next_is_served(service, user, quick)
 
 
-async def test_C7_resume_storm(service: Service, user: Caller, quick: Agent, long: Agent) -> None:
-    """Two hundred connections, eight at a time, take one run from each other; the last one has it whole."""
+async def test_C7_resume_storm(service: Service, user: Caller, quick: Agent, told: Story) -> None:
+    """Two hundred connections, eight at a time, take one run from each other; the last one has it whole.
+
+    The provider has been asked once.
+    """
     draw = random.Random(7)
     turns = iter(range(200))
     views: list[list[Frame]] = []
     codes: list[int | None] = []
 
     async def take(execution_id: str) -> None:
-        async with service.connect(long, user.person) as connection:
+        async with service.connect(told.agent, user.person) as connection:
             await say(connection, type="resume", execution_id=execution_id, last_seq=draw.randrange(5))
             frames = [await hear(connection)]
             if draw.random() < 0.5:
@@ -316,8 +359,8 @@ async def test_C7_resume_storm(service: Service, user: Caller, quick: Agent, lon
             await take(execution_id)
 
     async with (
-        service.connect(long, user.person) as starter,
-        service.connect(long, user.person) as last,
+        service.connect(told.agent, user.person) as starter,
+        service.connect(told.agent, user.person) as last,
         anyio.create_task_group() as group,
     ):
         execution_id, seen = await begin(starter, on_disconnect="continue")
@@ -327,6 +370,7 @@ async def test_C7_resume_storm(service: Service, user: Caller, quick: Agent, lon
         await eventually_async(lambda: len(views) >= 199, "the storm", 4 * PATIENCE_S)
         await say(last, type="resume", execution_id=execution_id, last_seq=0)
         log = [await first(last, "started")]
+        left_ns = time.monotonic_ns()
         await say(last, type="cancel", execution_id=execution_id)
         log += await answer_of(last)
         codes.append((await rest(starter), starter.close_code)[1])
@@ -342,19 +386,21 @@ async def test_C7_resume_storm(service: Service, user: Caller, quick: Agent, lon
     [row] = service.runs_of(user.person)
     assert_row(row, "CANCELLED", "cancelled", text_of(log))
     assert row["attempts"] == 1
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
 
 
 # C8, C9, C10: cancel
 
 
-async def test_C8_cancel_over_rest(service: Service, user: Caller, quick: Agent, long: Agent) -> None:
+async def test_C8_cancel_over_rest(service: Service, user: Caller, quick: Agent, told: Story) -> None:
     """202 while it runs, 409 once it has ended, 404 for a stranger; the stream is told who cancelled."""
     other = service.caller()
-    async with service.connect(long, user.person) as connection:
+    async with service.connect(told.agent, user.person) as connection:
         execution_id, seen = await begin(connection)
         path = f"/api/executions/{execution_id}/cancel"
         foreign = await anyio.to_thread.run_sync(other.post, path)
+        left_ns = time.monotonic_ns()
         accepted = await anyio.to_thread.run_sync(user.post, path)
         seen += await answer_of(connection)
         again = await anyio.to_thread.run_sync(user.post, path)
@@ -368,20 +414,23 @@ async def test_C8_cancel_over_rest(service: Service, user: Caller, quick: Agent,
     assert (seen[-1]["type"], seen[-1]["reason"]) == ("cancelled", "api")
     assert seen[-1]["partial"] == text_of(seen)
     assert_row(row, "CANCELLED", "cancelled", text_of(seen))
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
 
 
-async def test_C8_cancel_by_an_admin(service: Service, user: Caller, quick: Agent, long: Agent) -> None:
+async def test_C8_cancel_by_an_admin(service: Service, user: Caller, quick: Agent, told: Story) -> None:
     """An administrator may end anybody's run; the stream says that it was one."""
-    async with service.connect(long, user.person) as connection:
+    async with service.connect(told.agent, user.person) as connection:
         execution_id, seen = await begin(connection)
         path = f"/api/executions/{execution_id}/cancel"
+        left_ns = time.monotonic_ns()
         accepted = await anyio.to_thread.run_sync(service.admin.post, path)
         seen += await answer_of(connection)
 
     assert accepted.status_code == 202
     assert (seen[-1]["type"], seen[-1]["reason"]) == ("cancelled", "admin")
     assert_row(service.run(execution_id), "CANCELLED", "cancelled", text_of(seen))
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
 
 
@@ -448,36 +497,41 @@ async def test_C9_cancel_at_the_instant_of_finish(
     await assert_next_is_served(service, user, quick)
 
 
-async def test_C10_http_client_disconnects(service: Service, user: Caller, quick: Agent, long: Agent) -> None:
+async def test_C10_http_client_disconnects(service: Service, user: Caller, quick: Agent, told: Story) -> None:
     """A client that hangs up while its answer is generated ends the generation."""
 
-    def ask_and_leave() -> str:
+    def ask_and_leave() -> tuple[str, int]:
         with stage.RawClient(service) as client:
-            client.request("POST", f"/api/agents/{long.id}/chat", user.person, b'{"message": "Hello"}')
+            path = f"/api/agents/{told.agent.id}/chat"
+            client.request("POST", path, user.person, b'{"message": "Hello"}')
             row = eventually(lambda: running_of(service, user), "the run")
-            return str(row["id"])
+            eventually(lambda: told.upstream.journal(told.name), "the request to the provider")
+            return str(row["id"]), time.monotonic_ns()
 
-    execution_id = await anyio.to_thread.run_sync(ask_and_leave)
+    execution_id, left_ns = await anyio.to_thread.run_sync(ask_and_leave)
     row = await end(service, execution_id)
 
     assert_row(row, "CANCELLED", "client_disconnected")
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
 
 
 async def test_C10_http_chat_cancelled_from_elsewhere(
-    service: Service, user: Caller, quick: Agent, long: Agent
+    service: Service, user: Caller, quick: Agent, told: Story
 ) -> None:
     """The waiting request is answered 409 `cancelled` with the text so far."""
     answers = []
 
     async def ask() -> None:
-        answers.append(await anyio.to_thread.run_sync(user.chat, long))
+        answers.append(await anyio.to_thread.run_sync(user.chat, told.agent))
 
     async with anyio.create_task_group() as group:
         group.start_soon(ask)
         await eventually_async(lambda: running_of(service, user), "the run")
+        await eventually_async(lambda: told.upstream.journal(told.name), "the request to the provider")
         execution_id = running_of(service, user)["id"]
         path = f"/api/executions/{execution_id}/cancel"
+        left_ns = time.monotonic_ns()
         accepted = await anyio.to_thread.run_sync(user.post, path)
     [answer] = answers
     row = service.run(execution_id)
@@ -487,6 +541,7 @@ async def test_C10_http_chat_cancelled_from_elsewhere(
     assert answer.json()["code"] == "cancelled"
     assert answer.json()["execution_id"] == execution_id
     assert_row(row, "CANCELLED", "cancelled", answer.json().get("partial", ""))
+    told.assert_cut_off(left_ns)
     await assert_next_is_served(service, user, quick)
 
 
