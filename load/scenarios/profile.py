@@ -135,6 +135,7 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
         "orphan": AgentPlan("INTERN", model="none/x"),
         "closing": simulated("n=15,gap=100"),
         "endless": simulated("n=200,gap=200"),
+        "lengthy": simulated("n=30,gap=100"),
         # What providers do wrong: rows P, and C11.
         "unreachable": AgentPlan("INTERN", model="dead/x"),
         "second_choice": AgentPlan("INTERN", model="fb/sim:ttft=30,n=6"),

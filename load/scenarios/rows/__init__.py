@@ -9,11 +9,14 @@ from load.scenarios.rows import (
     feedback,
     frames,
     handshake,
+    headers,
     interrupted,
     provider,
     repeated,
     requests,
+    silence,
     steering,
+    tokens,
     waiting,
 )
 
@@ -23,10 +26,13 @@ __all__ = [
     "feedback",
     "frames",
     "handshake",
+    "headers",
     "interrupted",
     "provider",
     "repeated",
     "requests",
+    "silence",
     "steering",
+    "tokens",
     "waiting",
 ]
