@@ -148,7 +148,8 @@ class Admission:
                     "queued_at": now,
                     "started_at": started_at,
                     "owner_instance": self._instance,
-                    "lease_expires_at": now + self._lease,
+                    # From now on, not from its arrival: it may have waited here for longer than a lease.
+                    "lease_expires_at": telemetry.utc_now() + self._lease,
                 },
             )
             if decision.audited:

@@ -7,7 +7,7 @@ after a long stop of the process its leases have expired and its runs have not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import timedelta
 
 import anyio
@@ -29,10 +29,11 @@ class Leases:
         self._ttl = timedelta(seconds=ttl_s)
         self._own = own
 
-    async def interrupt_lost(self, own: Collection[str] = ()) -> None:
+    async def interrupt_lost(self) -> None:
         """Ends the runs that nobody vouches for any more."""
         async with self._database.write() as connection:
-            lost = await rows.interrupt_expired(connection, telemetry.utc_now(), own)
+            # Asked here: a run may begin while this waits for its turn.
+            lost = await rows.interrupt_expired(connection, telemetry.utc_now(), self._own())
         if lost:
             log.warning("runs_interrupted", extra={"count": lost})  # S4
 
@@ -49,8 +50,7 @@ class Leases:
 
     async def _sweep(self) -> None:
         await self._settlement.settle_rest()
-        own = self._own()
-        if own:
+        if self._own():
             async with self._database.write() as connection:
-                await rows.renew_leases(connection, own, telemetry.utc_now() + self._ttl)
-        await self.interrupt_lost(own)
+                await rows.renew_leases(connection, self._own(), telemetry.utc_now() + self._ttl)
+        await self.interrupt_lost()

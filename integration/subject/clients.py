@@ -156,11 +156,10 @@ class Service:
         async with connect(
             self.stream_url(agent_id),
             additional_headers=headers,
-            open_timeout=PATIENCE_S,
             close_timeout=PATIENCE_S,
             compression=None,
             proxy=None,
-            **options,
+            **{"open_timeout": PATIENCE_S, **options},
         ) as socket:
             yield socket
 

@@ -16,6 +16,9 @@ from integration.timing import PATIENCE_S, eventually_async
 
 pytestmark = pytest.mark.anyio
 
+STORM_S = PATIENCE_S * 4
+"""How long the last of all may wait for its turn."""
+
 RUNNING = 20
 """So many of the sockets follow a run when the server is told to stop; the others are idle."""
 
@@ -31,6 +34,8 @@ async def test_S8_reconnect_storm(measured: Measured, sockets: int) -> None:
         "BACKEND_MAX_CONNECTIONS_PER_USER": "1000",
         "BACKEND_MAX_RUNS_PER_USER": "1000",
         "BACKEND_MAX_RUNS": "1000",
+        # How long the last of them waits for the one writer of SQLite is up to the machine.
+        "BACKEND_DB_POOL_TIMEOUT": "60",
     }
     with stage.running(measured, name, settings, covered=False) as service:
         user = service.caller()
@@ -45,7 +50,8 @@ async def test_S8_reconnect_storm(measured: Measured, sockets: int) -> None:
     for frame in told:
         assert frame["error"]["code"] == "server_shutdown"
         assert_row(rows[frame["execution_id"]], "INTERRUPTED", "server_shutdown", frame["partial"])
-    assert [frames[-1]["type"] for frames in answers] == ["done"] * sockets
+    assert [frames[-1] for frames in answers if frames[-1]["type"] != "done"] == []
+    assert len(answers) == sockets
     for frames in answers:
         assert_whole(frames)
     assert open_rows == []
@@ -59,7 +65,7 @@ async def until_told(service: Service, user: Caller, sockets: int) -> list[Frame
     terminal: list[Frame] = []
 
     async def wait(number: int) -> None:
-        async with service.connect(long, user.person) as connection:
+        async with service.connect(long, user.person, open_timeout=STORM_S) as connection:
             if number < RUNNING:
                 await say(connection, message="Hello")
                 await first(connection, "started")
@@ -73,7 +79,7 @@ async def until_told(service: Service, user: Caller, sockets: int) -> list[Frame
     async with anyio.create_task_group() as group:
         for number in range(sockets):
             group.start_soon(wait, number)
-        await eventually_async(lambda: len(ready) == sockets, "every socket", PATIENCE_S * 4)
+        await eventually_async(lambda: len(ready) == sockets, "every socket", STORM_S)
         os.kill(service.target.pid, signal.SIGTERM)
     await eventually_async(service.target.death, "the end of the process", PATIENCE_S)
     assert codes == [1012] * sockets
@@ -86,9 +92,9 @@ async def all_at_once(service: Service, user: Caller, sockets: int) -> list[list
     answers: list[list[Frame]] = []
 
     async def come_back() -> None:
-        async with service.connect(quick, user.person) as connection:
+        async with service.connect(quick, user.person, open_timeout=STORM_S) as connection:
             await say(connection, message="Here I am again")
-            answers.append(await answer_of(connection, PATIENCE_S * 4))
+            answers.append(await answer_of(connection, STORM_S))
 
     async with anyio.create_task_group() as group:
         for _ in range(sockets):

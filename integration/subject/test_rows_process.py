@@ -38,6 +38,7 @@ from integration.subject.clients import (
 from integration.subject.raising import SECRET
 from integration.subject.stage import assert_row, assert_whole, ended
 from integration.timing import MS, PATIENCE_S, SCALE, eventually_async
+from load.faults.database import Faults, open_database
 from load.target.config import ROOT, TargetConfig
 
 pytestmark = pytest.mark.anyio
@@ -274,13 +275,17 @@ async def assert_interrupted(service: Service, user: Caller, lost: list[Frame], 
     assert (gap["error"]["code"], gap["error"]["run_status"]) == ("resume_gap", "INTERRUPTED")
 
 
-# S5, S6, S9: one process that goes on
+# S4, S5, S6, S9: one process that goes on
+
+LEASE_S = 0.6
 
 
 @pytest.fixture(scope="module")
 def service(measured: Measured) -> Iterator[Service]:
     settings = {
-        "BACKEND_LEASE_TTL": "0.6",
+        "BACKEND_LEASE_TTL": str(LEASE_S),
+        "BACKEND_DB_LOCK_TIMEOUT": "10",
+        "BACKEND_DB_POOL_TIMEOUT": "10",
         "BACKEND_FIRST_TOKEN_TIMEOUT": "1.2",
         "BACKEND_INTER_CHUNK_TIMEOUT": "60",
         "BACKEND_REPLAY_TTL": "0.5",
@@ -295,6 +300,23 @@ def service(measured: Measured) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def quick(service: Service) -> Agent:
     return service.agent(tokens=2, first_token_ms=0, interval_ms=0)
+
+
+async def test_S4_slow_storage_is_no_dead_process(service: Service, user: Caller) -> None:
+    """A run whose row waited for longer than a lease is alive: the sweep that waited behind it lets it be."""
+    agent = service.agent(tokens=20, interval_ms=50)
+    faults = Faults(open_database(service.target.database_url or ""), None)
+    async with service.connect(agent, user.person) as connection:
+        faults.lock(30)
+        await say(connection, message="Hello")
+        await anyio.sleep(2 * LEASE_S)
+        faults.unlock()
+        frames = await answer_of(connection)
+
+    assert frames[-1]["type"] == "done", frames[-1]
+    assert_whole(frames)
+    assert_row(service.run(frames[0]["execution_id"]), "COMPLETED", None, text_of(frames))
+    assert service.metrics()["run_transition_conflicts_total"] == 0
 
 
 @pytest.mark.parametrize(
@@ -502,7 +524,8 @@ async def use(service: Service, user: Caller, quick: Agent, long: Agent, streams
         async with gate, service.connect(quick, user.person) as connection:
             for _ in range(turns):
                 await say(connection, message="Hello")
-                assert (await answer_of(connection))[-1]["type"] == "done"
+                end = (await answer_of(connection))[-1]
+                assert end["type"] == "done", end
 
     async def leave(reset: bool) -> None:
         async with gate, service.connect(long, user.person) as connection:
@@ -512,7 +535,8 @@ async def use(service: Service, user: Caller, quick: Agent, long: Agent, streams
                 stage.reset(connection)
             else:
                 await say(connection, type="cancel", execution_id=started["execution_id"])
-                assert (await answer_of(connection))[-1]["type"] == "cancelled"
+                end = (await answer_of(connection))[-1]
+                assert end["type"] == "cancelled", end
 
     async def read_events() -> None:
         async with (
