@@ -114,9 +114,10 @@ class LoadRun:
 
     @property
     def may_end_together(self) -> bool:
-        """Whether an end phase makes sense: a target of ours that is alive, and failures are wanted."""
+        """Whether an end phase makes sense: the bundled backend of ours is alive, and failures are wanted."""
         wanted = self.options.failures == "all" and not self.options.scenarios
-        return self.target is not None and not self.target_gone() and wanted
+        known = self.session is not None and self.session.admin_token is not None
+        return self.target is not None and not self.target_gone() and wanted and known
 
     def signal_target(self) -> None:
         """Tells the target to stop, as an operator would."""
@@ -279,7 +280,7 @@ def _target(run: LoadRun) -> TargetFacts:
         return TargetFacts("host", run.options.host or "", died=run.gone)
     last_words = run.target.tail(LAST_WORDS) if run.gone is not None else ()
     setting = run.target.coverage
-    where = "backend.app:create_app"
+    where = run.target.app
     if run.options.app_dir.resolve() != ROOT:
         where = f"{where} in {run.options.app_dir}"
     return TargetFacts(

@@ -19,6 +19,10 @@ from load.errors import UsageError
 FAILURES: Final = ("all", "harmless", "none")
 ARRIVALS: Final = ("poisson", "constant", "closed")
 COVERAGE: Final = ("auto", "branch", "off")
+PROTOCOLS: Final[Mapping[str, str | None]] = MappingProxyType(
+    {"": None, "agentchat": None, "openai": "openai-chat", "anthropic": "anthropic-messages"}
+)
+"""Short names; None is what the bundled backend speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Options:
     """What the user asked for, checked.
 
     run_time_s: None runs until stopped. host: a server that already runs; None starts the backend in
-    `app_dir`. scenarios: empty for all. mix: weight of each scenario, empty for the profile's.
+    `app_dir`. config, app: what describes a target of the user's own. protocol: None for that of the bundled
+    backend. scenarios: empty for all. mix: weight of each scenario, empty for the profile's.
     """
 
     users: int
@@ -49,7 +54,13 @@ class Options:
     run_time_s: float | None
     host: str | None
     token_env: str | None
+    config: Path | None
+    app: str | None
     app_dir: Path
+    cov_source: tuple[str, ...]
+    protocol: str | None
+    model: str
+    scenario_files: tuple[Path, ...]
     coverage: str
     scenarios: tuple[str, ...]
     mix: Mapping[str, int]
@@ -72,7 +83,18 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         stop_timeout="10",
     )
     add = parser.add_argument  # in a group of their own they would be missing from the web form
-    add("--app-dir", default=".", metavar="DIR", help="another checkout of the backend to start")
+    # `--config` is Locust's: it takes its own options from [tool.locust] of the same file.
+    add("--app", default="", metavar="MODULE:APP", help="your own ASGI app, without a file")
+    add(
+        "--app-dir",
+        default=".",
+        metavar="DIR",
+        help="where --app is imported; another checkout of the backend",
+    )
+    add("--cov-source", default="", metavar="NAME,…", help="with --app: packages whose lines are measured")
+    add("--protocol", default="", metavar="NAME", help="what --app or --host speaks: openai, agentchat, …")
+    add("--model", default="", metavar="NAME", help="with --protocol: the model that requests name")
+    add("--scenarios", default="", metavar="FILE", help="Python files with users of your own")
     add(
         "--coverage",
         default="auto",
@@ -123,6 +145,11 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
     app_dir = Path(parsed.app_dir)
     if not app_dir.is_dir():
         raise UsageError(f"--app-dir {parsed.app_dir}: no such folder")
+    files = tuple(Path(name) for name in _split(parsed.scenarios))
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"--scenarios {file}: no such file")
+    _check_target(parsed, host)
     prompts = Path(parsed.prompts) if parsed.prompts else None
     if prompts is not None and not prompts.is_file():
         raise UsageError(f"--prompts {parsed.prompts}: no such file")
@@ -132,7 +159,13 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         run_time_s=float(parsed.run_time) if parsed.run_time else None,
         host=host,
         token_env=parsed.token_env or None,
+        config=_config(parsed),
+        app=parsed.app or None,
         app_dir=app_dir,
+        cov_source=tuple(_split(parsed.cov_source)),
+        protocol=PROTOCOLS.get(parsed.protocol, parsed.protocol),
+        model=parsed.model,
+        scenario_files=files,
         coverage=_choice("--coverage", parsed.coverage, COVERAGE),
         scenarios=tuple(dict.fromkeys(name for item in _listed(parsed.scenario) for name in _split(item))),
         mix=_mix(parsed.mix),
@@ -146,6 +179,28 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         reports=Path(parsed.reports),
         trace_headers=not parsed.no_trace_headers,
     )
+
+
+def _config(parsed: argparse.Namespace) -> Path | None:
+    """The file of `--config`, unless it is one of Locust's own kind."""
+    file = getattr(parsed, "config", None)
+    return Path(file) if file and Path(file).suffix == ".toml" else None
+
+
+def _check_target(parsed: argparse.Namespace, host: str | None) -> None:
+    """That the options name one target, and what it speaks."""
+    config = _config(parsed)
+    if parsed.app and (host or config):
+        other = f"--host {host}" if host else f"--config {config}"
+        raise UsageError(f"--app {parsed.app} and {other} name two targets; drop one")
+    if parsed.app and not PROTOCOLS.get(parsed.protocol, parsed.protocol):
+        raise UsageError(
+            f"--app {parsed.app}: say what it speaks with --protocol, or describe it by --config"
+        )
+    if parsed.protocol and config:
+        raise UsageError(f"--protocol {parsed.protocol}: the scenarios of --config name their own")
+    if parsed.cov_source and not parsed.app:
+        raise UsageError(f"--cov-source {parsed.cov_source}: only with --app; --config has its own source")
 
 
 def _mix(text: str) -> Mapping[str, int]:

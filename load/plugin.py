@@ -24,6 +24,7 @@ import threading
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 import gevent
@@ -40,6 +41,8 @@ from load.report.console import say, show_progress
 from load.scenarios.base import AgentUser
 from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
+from load.scenarios.own import Own, read_own
+from load.scenarios.planned import Planned, kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
 
 WATCH_S = 0.5
@@ -70,6 +73,8 @@ class Plugin:
 
     def __init__(self) -> None:
         self.run: LoadRun | None = None
+        self.own: Own | None = None
+        self.others: list[type[AgentUser]] = []
         self.interrupted = False
         self.quitting = False
         self.began_ns = 0
@@ -157,20 +162,30 @@ class Plugin:
     def options(self) -> Options:
         """What was asked for, with the names that only the scenarios know checked."""
         options = read_options(self.parsed, self.environment.host, DEFAULTS)
+        self.own = read_own(options)
+        self.others = [kind for file in options.scenario_files for kind in users_of(file)]
         kinds = {kind.scenario: kind for kind in self.kinds()}
+        rows = ROWS if self.own is None else {}
         for name in options.scenarios:
-            if name not in kinds and name not in ROWS:
-                raise UsageError(f"--scenario {name}: unknown; there are {', '.join([*kinds, *ROWS])}")
+            if name not in kinds and name not in rows:
+                raise UsageError(f"--scenario {name}: unknown; there are {', '.join([*kinds, *rows])}")
+        if self.own is not None and self.parsed.mix == DEFAULTS.mix:
+            return replace(options, mix={})  # the plans have weights of their own
         for name in options.mix:
             if name not in kinds:
                 raise UsageError(f"--mix {name}: unknown; there are {', '.join(kinds)}")
         return options
 
     def kinds(self) -> list[type[AgentUser]]:
-        """The user classes of the locustfile that are ours."""
+        """The user classes of the configuration and of `--scenarios`, and those of the locustfile that are
+        ours; the bundled backend's stay away from a target of the user's own."""
         # Locust's annotation says instances; these are classes.
         found = cast("dict[str, type[User]]", self.environment.available_user_classes or {})
-        return [kind for kind in found.values() if issubclass(kind, AgentUser)]
+        ours = [kind for kind in found.values() if issubclass(kind, AgentUser)]
+        if self.own is not None:
+            ours = [kind for kind in ours if not kind.__module__.startswith("load.scenarios.")]
+            ours += kinds_of(self.own.plans)
+        return ours + self.others
 
     @property
     def parsed(self) -> Namespace:
@@ -190,7 +205,7 @@ class Plugin:
         self.run = None
         run = LoadRun.create(options)
         try:
-            prepared = prepare(options, run.folder, run.ledger, run.limits)
+            prepared = prepare(options, self.own, run.folder, run.ledger, run.limits)
             run.session, run.target, run.provider = prepared.session, prepared.target, prepared.provider
             run.settings = prepared.settings
             run.conversations = prepared.conversations
@@ -206,7 +221,10 @@ class Plugin:
     def weigh(self, options: Options, failures: tuple[str, ...]) -> list[type[AgentUser]]:
         """The kinds of user that come, with the weights of `--mix`."""
         chosen = []
+        coming = () if self.own is None else self.own.coming(options.failures)
         for kind in self.kinds():
+            if issubclass(kind, Planned) and kind.plan not in coming:
+                continue
             by_row = issubclass(kind, Failures) and bool(set(options.scenarios) & set(ROWS))
             wanted = not options.scenarios or kind.scenario in options.scenarios or by_row
             if options.mix and not options.scenarios:

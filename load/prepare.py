@@ -4,20 +4,23 @@ profile's agents."""
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from load.drivers.http import HttpDriver
 from load.errors import TargetDown, UsageError
 from load.metrics.timeline import Limits
 from load.options import Options
+from load.scenarios.accounts import Accounts, Auth
+from load.scenarios.auth import tokens_of_environment
 from load.scenarios.base import Session
 from load.scenarios.failures import ROWS
 from load.scenarios.ledger import Ledger
+from load.scenarios.own import Own
 from load.scenarios.profile import AGENTS, TARGET_ENV, provider_env
 from load.scenarios.prompts import PromptSource, load_prompts
 from load.scenarios.rows.base import Walker
@@ -25,6 +28,9 @@ from load.scenarios.walk import Due, Walk
 from load.target.config import CoverageMode, bundled
 from load.target.launch import Target, launch
 from load.target.provider import Provider
+
+SECRET: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+"""Names of settings whose values nobody may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +45,30 @@ class Prepared:
     conversations: int
 
 
-def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> Prepared:
+def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, limits: Limits) -> Prepared:
     """The session of one run.
 
     Raises UsageError for what the user can mend, TargetDown when there is nothing to measure, InvalidRun when
     the provider does not start.
     """
     conversations = load_prompts(options.prompts)
-    admin_token: str | None = None
-    target: Target | None = None
-    provider: Provider | None = None
-    settings: dict[str, str] = {}
+    started = Started()
     try:
-        if options.host is not None:
-            url, tokens = options.host.rstrip("/"), _given_tokens(options)
-            agents = _agents_there(url, tokens, limits)
+        if own is not None:
+            facts = _own(options, own, folder, started)
+        elif options.host is not None:
+            facts = _running(options, limits)
         else:
-            provider = Provider(folder)
-            settings = {**TARGET_ENV, **provider_env(provider.url, provider.closed_url)}
-            target = launch(_config(options, settings), folder, "load")
-            url = target.url
-            tokens, admin_token, agents = _accounts(target, limits)
-        failures = failure_rows(options, agents, admin=admin_token is not None)
-        ledger.outcomes.rows |= {name: ROWS[name].id for name in failures}
+            facts = _bundled(options, folder, limits, started)
+        failures = failure_rows(options, facts.agents, admin=facts.admin_token is not None)
         session = Session(
             options=options,
-            target_url=url,
-            upstream_url=None if provider is None else provider.url,
-            tokens=tokens,
-            admin_token=admin_token,
-            agents=agents,
+            target_url=facts.url,
+            upstream_url=None if started.provider is None else started.provider.url,
+            tokens=facts.tokens,
+            admin_token=facts.admin_token,
+            accounts=facts.accounts,
+            agents=facts.agents,
             failures=failures,
             walk=Walk({name: Due(ROWS[name].times, ROWS[name].lasts_s) for name in failures}, options.seed),
             ledger=ledger,
@@ -77,12 +77,75 @@ def prepare(options: Options, folder: Path, ledger: Ledger, limits: Limits) -> P
             seed=options.seed,
         )
     except BaseException:
-        if target is not None:
-            target.stop(timeout_s=2.0)
-        if provider is not None:
-            provider.stop()
+        started.stop()
         raise
-    return Prepared(session, target, provider, settings, len(conversations))
+    return Prepared(session, started.target, started.provider, facts.settings, len(conversations))
+
+
+@dataclass(slots=True)
+class Started:
+    """What runs already while the rest is prepared."""
+
+    provider: Provider | None = None
+    target: Target | None = None
+
+    def stop(self) -> None:
+        """Leaves nothing running."""
+        if self.target is not None:
+            self.target.stop(timeout_s=2.0)
+        if self.provider is not None:
+            self.provider.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a target. settings: as `Prepared` shows them."""
+
+    url: str
+    accounts: Accounts
+    tokens: tuple[str, ...] = ()
+    admin_token: str | None = None
+    agents: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, str] = MappingProxyType({})
+
+
+def _bundled(options: Options, folder: Path, limits: Limits, started: Started) -> Facts:
+    """The backend of this repository, or of another checkout, with the profile's limits."""
+    provider = started.provider = Provider(folder)
+    settings = {**TARGET_ENV, **provider_env(provider.url, provider.closed_url)}
+    target = started.target = launch(_config(options, settings), folder, "load")
+    tokens, admin_token, agents = _demo(target, limits)
+    return Facts(target.url, Accounts(Auth({}), target.url), tokens, admin_token, agents, settings)
+
+
+def _running(options: Options, limits: Limits) -> Facts:
+    """A server that already runs and speaks as the bundled backend does."""
+    assert options.host is not None
+    url, tokens = options.host.rstrip("/"), _given_tokens(options)
+    return Facts(url, Accounts(Auth({}), url), tokens, agents=_agents_there(url, tokens, limits))
+
+
+def _own(options: Options, own: Own, folder: Path, started: Started) -> Facts:
+    """A target of the user's own, started as it is configured; the first login is tried."""
+    settings: dict[str, str] = {}
+    if own.target is None:
+        assert options.host is not None
+        url = options.host.rstrip("/")
+    else:
+        places = {"users": str(options.users)}
+        if own.target.asks_upstream:
+            provider = started.provider = Provider(folder)
+            places |= {"upstream": provider.url, "closed": provider.closed_url}
+        target = started.target = launch(own.target, folder, "load", places)
+        url, settings = target.url, {name: _shown(name, value) for name, value in target.env.items()}
+    accounts = Accounts(own.auth, url)
+    accounts.credential(0)
+    return Facts(url, accounts, settings=settings)
+
+
+def _shown(name: str, value: str) -> str:
+    """A setting as reports show it."""
+    return "…" if SECRET.search(name) else value
 
 
 def failure_rows(options: Options, agents: Mapping[str, str], *, admin: bool) -> tuple[str, ...]:
@@ -109,7 +172,7 @@ def _config(options: Options, settings: Mapping[str, str]) -> Any:
     )
 
 
-def _accounts(target: Target, limits: Limits) -> tuple[tuple[str, ...], str, dict[str, str]]:
+def _demo(target: Target, limits: Limits) -> tuple[tuple[str, ...], str, dict[str, str]]:
     """The demo users' tokens, their admin's, and the profile's agents, which the admin makes."""
     demo = json.loads(target.setup_output[1])
     driver = HttpDriver(target.url, {"authorization": f"Bearer {demo['admin']['token']}"}, limits)
@@ -133,10 +196,7 @@ def _given_tokens(options: Options) -> tuple[str, ...]:
         raise UsageError(
             f"--host {options.host}: name the variable that holds the bearer token with --token-env"
         )
-    tokens = tuple(re.split(r"[\s,]+", os.environ.get(options.token_env, "").strip()))
-    if not tokens[0]:
-        raise UsageError(f"--token-env {options.token_env}: the variable is empty or not set")
-    return tokens
+    return tokens_of_environment(options.token_env, "--token-env")
 
 
 def _agents_there(url: str, tokens: tuple[str, ...], limits: Limits) -> dict[str, str]:

@@ -59,6 +59,11 @@ class MappedWebSocketDriver:
             if self._last is not None:
                 self._last.take([parse(one) for one in late], channel.wire.arrived_at, channel.wire.read_at)
 
+    def tend(self) -> None:
+        """Answers pings and takes late messages while no stream is under way; never waits."""
+        if self.channel is not None and self.channel.wire.wait is None:
+            self._settle()
+
     def stream(self, turn: Turn, emit: Emit) -> None:
         """One message and its answer."""
         self._settle()

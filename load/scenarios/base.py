@@ -30,13 +30,17 @@ from locust import User
 from locust.env import Environment
 
 from load.drivers.base import Driver, Emit, Frame, Turn
+from load.drivers.dialects.mapping import Dialect
 from load.drivers.http import HttpDriver, Response
+from load.drivers.mapped_http import MappedHttpDriver
+from load.drivers.mapped_websocket import MappedWebSocketDriver
 from load.drivers.sse import SseDriver
 from load.drivers.websocket import WebSocketDriver
 from load.errors import LoadError
 from load.metrics.events import Event
 from load.metrics.timeline import Limits, Timeline
 from load.options import Options
+from load.scenarios.accounts import Accounts, Credential
 from load.scenarios.arrivals import Schedule
 from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.ledger import Ended, Ledger, Origin
@@ -50,8 +54,9 @@ class Session:
 
     upstream_url: of the provider behind the target; None where it is not ours. tokens: user n takes entry n;
     those beyond the users are for rows that need a second account. admin_token: None where we may not
-    administrate. agents: the profile's name -> id. failures: the rows that Failures users reach, taken from
-    `walk`. numbers, walkers: give each user its own, and each failure user.
+    administrate. accounts: of a target of the user's own. agents: the profile's name -> id. failures: the
+    rows that Failures users reach, taken from `walk`. numbers, walkers: give each user its own, and each
+    failure user.
     """
 
     options: Options
@@ -59,6 +64,7 @@ class Session:
     upstream_url: str | None
     tokens: tuple[str, ...]
     admin_token: str | None
+    accounts: Accounts
     agents: Mapping[str, str]
     failures: tuple[str, ...]
     walk: Walk
@@ -80,7 +86,13 @@ class Followed:
     frames: list[Frame]
 
 
-KINDS: Final[Mapping[type, str]] = {WebSocketDriver: "WS", SseDriver: "SSE", HttpDriver: "HTTP"}
+KINDS: Final[Mapping[type, str]] = {
+    WebSocketDriver: "WS",
+    MappedWebSocketDriver: "WS",
+    SseDriver: "SSE",
+    MappedHttpDriver: "HTTP",
+    HttpDriver: "HTTP",
+}
 """How Locust's tables name a driver."""
 
 
@@ -100,7 +112,7 @@ class AgentUser(User):
         session = self.session
         self.number = next(session.numbers)
         self.random = random.Random(f"{session.seed}/{self.number}/choices")
-        self.token = session.tokens[self.number % len(session.tokens)]
+        self.token = session.tokens[self.number % len(session.tokens)] if session.tokens else ""
         self.schedule = Schedule(
             session.options.arrivals,
             session.options.think_s,
@@ -110,6 +122,7 @@ class AgentUser(User):
         )
         self.prompts = session.prompts(self.number)
         self._drivers: dict[str, Driver] = {}
+        self._credentials: dict[str, Credential] = {}
         self._ended_ns = 0
 
     def on_stop(self) -> None:
@@ -125,7 +138,7 @@ class AgentUser(User):
     def tend(self) -> None:
         """What a client does while nobody speaks: its idle connections answer pings."""
         for driver in list(self._drivers.values()):
-            if isinstance(driver, WebSocketDriver):
+            if isinstance(driver, WebSocketDriver | MappedWebSocketDriver):
                 driver.tend()
 
     def wait_time(self) -> float:
@@ -195,9 +208,33 @@ class AgentUser(User):
             )
         return driver
 
+    def mapped(self, dialect: Dialect, values: Mapping[str, str]) -> Driver:
+        """The user's connection in a dialect; a new one when its token was renewed."""
+        credential = self.session.accounts.credential(self.number)
+        key = f"{dialect.name} {dialect.path} {sorted(values.items())}"
+        driver = self._drivers.get(key)
+        if driver is not None and self._credentials.get(key) != credential:
+            driver.close()
+            self.session.ledger.left(driver)
+            driver = None
+        if driver is None:
+            self._credentials[key] = credential
+            make = MappedWebSocketDriver if dialect.wire == "websocket" else MappedHttpDriver
+            headers = {**self.headers(), **credential.headers}
+            driver = self._drivers[key] = make(
+                self.session.target_url,
+                headers,
+                self.session.limits,
+                dialect.carrying(credential.query, credential.subprotocol),
+                values,
+                trace=self.session.options.trace_headers,
+            )
+        return driver
+
     def headers(self, token: str | None = None) -> dict[str, str]:
         """What each request and handshake of this user carries."""
-        headers = {"authorization": f"Bearer {token or self.token}"}
+        token = token or self.token
+        headers = {"authorization": f"Bearer {token}"} if token else {}
         if self.session.options.host is None:
             headers["x-load-scenario"] = self.scenario
         return headers

@@ -59,12 +59,15 @@ class Target:
         child: Child,
         url: str,
         *,
+        app: str,
         scratch: Path,
         env: Mapping[str, str],
         setup_output: tuple[str, ...],
         part: Path,
     ) -> None:
         self.url = url
+        self.app = app
+        """What was started, as the configuration names it."""
         self.scratch = scratch
         self.env = env
         """The configured part of its environment, `{scratch}` resolved."""
@@ -144,7 +147,15 @@ def launch(
     try:
         url = wait_listening(child, config, port) if config.command else wait_ready(child, config)
         part = part_of(folder, phase, child.pid)
-        return Target(child, url, scratch=scratch, env=env, setup_output=setup_output, part=part)
+        return Target(
+            child,
+            url,
+            app=config.app or " ".join(config.command),
+            scratch=scratch,
+            env=env,
+            setup_output=setup_output,
+            part=part,
+        )
     except BaseException:
         child.stop(timeout_s=1.0)
         raise

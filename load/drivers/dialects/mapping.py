@@ -23,7 +23,7 @@ message speak; one that none fits is a sign of life.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from load.drivers.dialects.rules import Message, Rule, Stamp, Value, event_of
@@ -62,6 +62,12 @@ class Dialect:
     ready: Rule | None = None
     cancel: Template | None = None
     subprotocols: tuple[str, ...] = ()
+
+    def carrying(self, query: str, subprotocol: str) -> Dialect:
+        """The same with a credential in its path or handshake; either may be empty."""
+        path = f"{self.path}{'&' if '?' in self.path else '?'}{query}" if query else self.path
+        offered = (*self.subprotocols, subprotocol) if subprotocol else self.subprotocols
+        return replace(self, path=path, subprotocols=offered)
 
     @property
     def announces(self) -> bool:
