@@ -35,6 +35,7 @@ from load.scenarios.ledger import Ledger
 from load.scenarios.rows.needed import needed
 from load.scenarios.windows import planned
 from load.target.config import ROOT
+from load.target.journal import Journal
 from load.target.launch import Target
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.provider import Provider
@@ -113,11 +114,18 @@ class LoadRun:
         return self.gone is not None
 
     @property
+    def provider_died(self) -> str | None:
+        """How the provider behind the target ended by itself; None while it has not."""
+        death = None if self.provider is None else self.provider.death()
+        return None if death is None else str(death)
+
+    @property
     def may_end_together(self) -> bool:
         """Whether an end phase makes sense: the bundled backend of ours is alive, and failures are wanted."""
         wanted = self.options.failures == "all" and not self.options.scenarios
         known = self.session is not None and self.session.admin_token is not None
-        return self.target is not None and not self.target_gone() and wanted and known
+        alive = self.target is not None and not self.target_gone() and not self.provider_died
+        return alive and wanted and known
 
     def signal_target(self) -> None:
         """Tells the target to stop, as an operator would."""
@@ -182,9 +190,16 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     findings = list(_findings(run, interrupted=interrupted))
     if run.target is not None:
         run.target.stop()
-    if run.provider is not None:
-        run.provider.stop()
-    reconciled = _reconciled(run) if not interrupted and run.gone is None else None
+    try:
+        journal = None if run.provider is None else run.provider.end(run.folder)
+    except InvalidRun as error:
+        journal = None
+        if not run.provider_died:
+            findings.append(_invalid(str(error)))
+    if journal is not None:
+        run.ledger.kept.book(run.ledger.run, journal.entries)
+    whole = not interrupted and run.gone is None and run.provider_died is None
+    reconciled = _reconciled(run, journal) if whole else None
     if reconciled is not None:
         findings.extend(differences(reconciled))
     coverage, absent = _coverage(run)
@@ -238,6 +253,10 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
         yield Finding(ExitCode.INTERRUPTED, None, None, None, None, "stopped by a signal before its end")
     if run.gone is not None:
         yield Finding(ExitCode.TARGET_DOWN, None, None, None, None, run.gone)
+    if run.provider_died is not None:
+        # Every chat fails without it, and none of them is the target's fault.
+        yield _invalid(f"{run.provider_died}; it is a part of the instrument")
+        return
     yield from undeclared(run.ledger.outcomes, run.reproduce)
     yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
     if not interrupted and run.gone is None:
@@ -250,13 +269,18 @@ def _invalid(reason: str) -> Finding:
     return Finding(ExitCode.INVALID, None, None, None, None, reason)
 
 
-def _reconciled(run: LoadRun) -> Reconciled | None:
-    """Clients against the database of the bundled target; None where there is none to read."""
+def _reconciled(run: LoadRun, journal: Journal | None) -> Reconciled | None:
+    """Clients, the database of the bundled target and the provider; None without a database to read."""
     if run.target is None or run.target.database_url is None:
         return None
     rows = read_executions(run.target.database_url)
-    stored = {row.id: Stored(row.status, row.error_code) for row in rows}
-    return reconcile(run.ledger.executions, stored, abandoned_unseen=run.ledger.abandoned_unseen)
+    return reconcile(
+        run.ledger.executions,
+        {row.id: Stored(row.status, row.error_code, row.model, row.word) for row in rows},
+        None if journal is None else journal.entries,
+        abandoned_unseen=run.ledger.abandoned_unseen,
+        forgotten=0 if journal is None else journal.forgotten,
+    )
 
 
 def _coverage(run: LoadRun) -> tuple[CoverageSummary | None, str]:

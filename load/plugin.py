@@ -261,7 +261,8 @@ class Plugin:
         started = shown = time.monotonic()
         while run.verdict is None:
             gevent.sleep(WATCH_S)
-            if run.target_gone(REFUSALS_IN_A_ROW) and run.ledger.steady_until_ns is None:
+            gone = run.target_gone(REFUSALS_IN_A_ROW) or run.provider_died
+            if gone and run.ledger.steady_until_ns is None:
                 self.stop_test()
                 return
             now = time.monotonic()

@@ -17,17 +17,18 @@ def test_rows_are_read_beside_an_open_writer(tmp_path: Path) -> None:
     path = tmp_path / "a b#.db"
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("PRAGMA journal_mode=WAL")
-        writer.execute("CREATE TABLE agent_executions (id, status, error_code, output_text)")
-        writer.execute("INSERT INTO agent_executions VALUES ('exe_2', 'ERROR', 'first_token_timeout', '')")
-        writer.execute("INSERT INTO agent_executions VALUES ('exe_1', 'COMPLETED', NULL, 'text')")
+        writer.execute("CREATE TABLE agent_executions (id, status, error_code, model, input_data)")
+        insert = "INSERT INTO agent_executions VALUES (?, ?, ?, 'sim:n=1', ?)"
+        writer.execute(insert, ("exe_2", "TIMED_OUT", "first_token_timeout", '{"message": "0a1b Hi\\nyou"}'))
+        writer.execute(insert, ("exe_1", "COMPLETED", None, '{"max_tokens": 1, "message": " \\n "}'))
         writer.commit()
-        writer.execute("INSERT INTO agent_executions VALUES ('exe_3', 'RUNNING', NULL, NULL)")
+        writer.execute(insert, ("exe_3", "RUNNING", None, '{"message": "late"}'))
 
         rows = read_executions(f"sqlite+aiosqlite:///{path}")
 
     assert rows == [
-        ExecutionRow("exe_1", "COMPLETED", None),
-        ExecutionRow("exe_2", "ERROR", "first_token_timeout"),
+        ExecutionRow("exe_1", "COMPLETED", None, "sim:n=1", ""),
+        ExecutionRow("exe_2", "TIMED_OUT", "first_token_timeout", "sim:n=1", "0a1b"),
     ]
 
 

@@ -1,76 +1,56 @@
-"""Client and database, execution by execution."""
+"""What becomes of differences between the sides."""
 
 from __future__ import annotations
 
-import pytest
+from array import array
 
 from load.errors import ExitCode
+from load.metrics.journal import Asked
 from load.metrics.timeline import TerminalState
-from load.verdict.reconcile import Seen, Stored, agrees, findings, reconcile
+from load.verdict.pairs import Seen, Stored
+from load.verdict.reconcile import findings, reconcile
 
 DONE = Seen(TerminalState.DONE, None)
-COMPLETED = Stored("COMPLETED", None)
-CANCELLED = Stored("CANCELLED", "cancelled")
-LOST = Stored("CANCELLED", "client_disconnected")
-FAILED = Stored("FAILED", "provider_unavailable")
-LATE = Stored("TIMED_OUT", "first_token_timeout")
-SHUT = Stored("INTERRUPTED", "server_shutdown")
-RUNNING = Stored("RUNNING", None)
-ROWS = (COMPLETED, CANCELLED, LOST, FAILED, LATE, SHUT, RUNNING)
+SIM = "sim:n=1"
 
 
-@pytest.mark.parametrize(
-    ("seen", "good"),
-    [
-        (DONE, {COMPLETED}),
-        (Seen(TerminalState.BROKEN, "loss"), {COMPLETED}),
-        (Seen(TerminalState.ERROR, "first_token_timeout"), {LATE}),
-        (Seen(TerminalState.ERROR, "server_shutdown"), {SHUT}),
-        (Seen(TerminalState.REFUSED, "provider_unavailable"), {FAILED}),
-        (Seen(TerminalState.CANCELLED, "client"), {CANCELLED, LOST}),
-        (Seen(TerminalState.CUT_OFF, "us"), {COMPLETED, CANCELLED, LOST}),
-        (Seen(TerminalState.CUT_OFF, "1012"), {SHUT}),
-        (Seen(TerminalState.TIMED_OUT, "gap"), set(ROWS)),
-        # An error without a code must not agree with a row without one.
-        (Seen(TerminalState.ERROR, None), set()),
-    ],
-)
-def test_which_pairs_agree(seen: Seen, good: set[Stored]) -> None:
-    """Each ending of a client against every kind of row."""
-    assert {row for row in ROWS if agrees(seen, row)} == good
+def completed(word: str) -> Stored:
+    return Stored("COMPLETED", None, SIM, word)
 
 
-def test_equal_sides_have_no_difference() -> None:
-    """Counted on both sides, nothing to tell."""
-    found = reconcile({"a": DONE, "b": DONE}, {"a": COMPLETED, "b": COMPLETED})
+def test_without_a_journal_two_sides_are_compared() -> None:
+    """Nothing is said of a provider."""
+    found = reconcile({"a": DONE}, {"a": completed("aa")})
 
-    assert (found.compared, found.client, found.stored) == (2, {"DONE": 2}, {"COMPLETED": 2})
-    assert list(findings(found)) == []
-
-
-def test_streams_that_we_left_ourselves_are_explained() -> None:
-    """As many rows as streams left before their id was known; one more, or one that failed, is too many."""
-    rows = {"a": LOST, "b": COMPLETED, "c": FAILED}
-
-    assert reconcile({}, rows, abandoned_unseen=3).differences == {
-        "no client knows of a row that is FAILED(provider_unavailable)": ("c",)
-    }
-    assert "no client knows of a row that is COMPLETED" in reconcile({}, rows, abandoned_unseen=1).differences
+    assert (found.differences, found.provider, found.sums.provider) == ({}, None, None)
 
 
-def test_every_difference_is_named_with_its_ids() -> None:
-    """Another ending, a row nobody saw, an answer without a row."""
-    found = reconcile(
-        {"a": DONE, "b": DONE, "c": DONE, "d": DONE}, {"a": COMPLETED, "b": LATE, "c": LATE, "e": RUNNING}
-    )
+def test_each_kind_of_difference_is_a_finding_with_the_ids() -> None:
+    """One between client and row, one between row and journal."""
+    late = Stored("TIMED_OUT", "first_token_timeout", SIM, "cc")
+    left = Asked("bb", SIM, 1, array("q", [2]), "peer", 3)
+    done = Asked("aa", SIM, 1, array("q", [2]), "done", 3)
+    stored = {"a": completed("aa"), "b": completed("bb"), "c": late}
+    found = reconcile(dict.fromkeys("abc", DONE), stored, [done, left])
 
-    assert found.differences == {
-        "a client saw DONE, the row is TIMED_OUT(first_token_timeout)": ("b", "c"),
-        "a client saw DONE, there is no row": ("d",),
-        "no client knows of a row that is RUNNING": ("e",),
-    }
-    assert next((finding.kind, finding.reason, finding.ids) for finding in findings(found)) == (
-        ExitCode.BEHAVIOUR,
-        "2 of 3 executions: a client saw DONE, the row is TIMED_OUT(first_token_timeout)",
-        ("b", "c"),
-    )
+    assert [(finding.kind, finding.reason, finding.ids) for finding in findings(found)] == [
+        (
+            ExitCode.BEHAVIOUR,
+            "1 of 3 executions: a client saw DONE, the row is TIMED_OUT(first_token_timeout)",
+            ("c",),
+        ),
+        (
+            ExitCode.BEHAVIOUR,
+            "1 of 3 executions: the row is COMPLETED, the provider's stream ended peer",
+            ("b",),
+        ),
+    ]
+    assert found.provider == {"done": 1, "peer": 1}
+
+
+def test_of_many_ids_the_first_are_kept() -> None:
+    """All are counted."""
+    client = {f"exe_{number}": DONE for number in range(9)}
+    (finding,) = findings(reconcile(client, {}))
+
+    assert (finding.value, finding.ids) == ("9", ("exe_0", "exe_1", "exe_2", "exe_3", "exe_4"))

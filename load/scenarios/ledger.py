@@ -11,6 +11,7 @@ from load.metrics.outcomes import Outcome, Outcomes
 from load.metrics.run import RAMP, Run, StreamRow
 from load.metrics.timeline import TerminalState, Timeline
 from load.scenarios.expect import Expect
+from load.scenarios.kept import Kept
 from load.scenarios.windows import Windows
 from load.verdict.reconcile import LEFT, Seen
 
@@ -65,6 +66,7 @@ class Ledger:
     outcomes: Outcomes = field(default_factory=Outcomes)
     recordings: dict[str, list[Frame]] = field(default_factory=dict)
     executions: dict[str, Seen] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
     defects: list[str] = field(default_factory=list)
     abandoned_unseen: int = 0
     refused_in_a_row: int = 0
@@ -120,14 +122,16 @@ class Ledger:
             seen = f"{expect} with breaks: {', '.join(timeline.breaks)}"
         seen = seen or expect.close_differs(timeline)
         good = seen is None and state is TerminalState.DONE
-        self.run.tally(origin.scenario, self._window(timeline)).book(timeline, good=good, busy=origin.busy)
+        window = self._window(timeline)
+        self.run.tally(origin.scenario, window).book(timeline, good=good, busy=origin.busy)
+        self.kept.keep(origin.word, origin.scenario, window, timeline)
         row = StreamRow.of(
             timeline, utc=origin.utc, scenario=origin.scenario, user=origin.user, seed=origin.seed
         )
         self.write_row(row)
         self._reached(timeline.code)
         if timeline.execution_id is not None and timeline.code not in OF_THE_STREAM:
-            self.saw(timeline.execution_id, Seen(state, timeline.code))
+            self.saw(timeline.execution_id, Seen(state, timeline.code, timeline.ended_at))
         stream_id = timeline.execution_id or timeline.correlation_id or "unknown"
         outcome = self.outcomes.declare(origin.scenario, str(expect), of_failures=origin.of_failures)
         if seen is None:

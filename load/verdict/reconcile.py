@@ -1,102 +1,60 @@
-"""Does what clients saw agree with what the target stored?
+"""Do the sides of a run agree: what clients saw, what the target stored, what the provider was asked?
 
-For each execution the client's ending and the stored row must be one of these pairs; any other pair, and an
-id that only one side has, is a difference:
-
-    client                      row
-    DONE, BROKEN                COMPLETED
-    ERROR(code), REFUSED(code)  the same error code
-    CANCELLED                   CANCELLED
-    CUT_OFF by us               CANCELLED or COMPLETED
-    CUT_OFF by the target       INTERRUPTED
-    TIMED_OUT                   any: our own limit says nothing about the row
+pairs  client and row, execution by execution
+asked  row and provider's journal, message by message
+sums   the endings of all runs, counted on each side
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from load.errors import ExitCode
-from load.metrics.timeline import TerminalState
+from load.metrics.journal import Asked
+from load.verdict.asked import at_provider
 from load.verdict.judge import Finding
+from load.verdict.pairs import LEFT, Seen, Stored, agrees, paired
+from load.verdict.sums import Sums, summed
+
+__all__ = ["LEFT", "Reconciled", "Seen", "Stored", "agrees", "findings", "reconcile"]
 
 KEPT_IDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How a stream ended for the client. code: as `Timeline.code`."""
-
-    state: TerminalState
-    code: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the target's row says. error_code: None where it completed."""
-
-    status: str
-    error_code: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Reconciled:
-    """compared: executions that both sides know. client, stored: endings counted on each side. differences:
-    what differs -> the ids."""
+    """compared: executions that client and database know. client, stored: endings counted on each side.
+    provider: how its streams ended, None without its journal. differences: what differs -> the ids."""
 
     compared: int
     client: Mapping[str, int]
     stored: Mapping[str, int]
+    provider: Mapping[str, int] | None
+    sums: Sums
     differences: Mapping[str, tuple[str, ...]]
 
 
-LEFT = Seen(TerminalState.CUT_OFF, "us")
-
-
-def agrees(seen: Seen, stored: Stored) -> bool:
-    """Whether the pair stands in the table above."""
-    match seen.state:
-        case TerminalState.DONE | TerminalState.BROKEN:
-            return stored.status == "COMPLETED"
-        case TerminalState.ERROR | TerminalState.REFUSED:
-            return stored.error_code is not None and stored.error_code == seen.code
-        case TerminalState.CANCELLED:
-            return stored.status == "CANCELLED"
-        case TerminalState.CUT_OFF if seen.code == "us":
-            return stored.status in ("CANCELLED", "COMPLETED")
-        case TerminalState.CUT_OFF:
-            return stored.status == "INTERRUPTED"
-        case _:
-            return True
-
-
 def reconcile(
-    client: Mapping[str, Seen], stored: Mapping[str, Stored], *, abandoned_unseen: int = 0
+    client: Mapping[str, Seen],
+    stored: Mapping[str, Stored],
+    entries: Sequence[Asked] | None = None,
+    *,
+    abandoned_unseen: int = 0,
+    forgotten: int = 0,
 ) -> Reconciled:
-    """Both sides by execution id. abandoned_unseen: so many streams the client left before it knew their id;
-    as many rows that end so are theirs."""
-    differences: dict[str, list[str]] = {}
-    for execution_id in sorted(client.keys() | stored.keys()):
-        seen, row = client.get(execution_id), stored.get(execution_id)
-        if seen is None and row is not None and abandoned_unseen and agrees(LEFT, row):
-            abandoned_unseen -= 1
-            continue
-        if seen is None and row is not None:
-            what = f"no client knows of a row that is {_row(row)}"
-        elif seen is not None and row is None:
-            what = f"a client saw {_seen(seen)}, there is no row"
-        elif seen is not None and row is not None and not agrees(seen, row):
-            what = f"a client saw {_seen(seen)}, the row is {_row(row)}"
-        else:
-            continue
-        differences.setdefault(what, []).append(execution_id)
+    """client, stored: by execution id. entries: of the provider's journal, None without one; forgotten: so
+    many of its oldest are missing. abandoned_unseen: so many streams the client left before it knew their
+    id; as many rows that end so are theirs."""
+    pairs = paired(client, stored, abandoned_unseen=abandoned_unseen)
+    beside = None if entries is None else at_provider(client, stored, entries, forgotten=forgotten)
     return Reconciled(
-        compared=len(client.keys() & stored.keys()),
-        client=dict(sorted(Counter(_seen(seen) for seen in client.values()).items())),
-        stored=dict(sorted(Counter(_row(row) for row in stored.values()).items())),
-        differences={what: tuple(ids) for what, ids in differences.items()},
+        compared=pairs.compared,
+        client=pairs.client,
+        stored=pairs.stored,
+        provider=None if beside is None else beside.ended,
+        sums=summed(client, stored, None if beside is None else beside.asked, explained=pairs.explained),
+        differences={**pairs.differences, **({} if beside is None else beside.differences)},
     )
 
 
@@ -112,11 +70,3 @@ def findings(reconciled: Reconciled) -> Iterable[Finding]:
             reason=f"{len(ids)} of {reconciled.compared} executions: {what}",
             ids=ids[:KEPT_IDS],
         )
-
-
-def _seen(seen: Seen) -> str:
-    return seen.state.name if seen.code is None else f"{seen.state.name}({seen.code})"
-
-
-def _row(row: Stored) -> str:
-    return row.status if row.error_code is None else f"{row.status}({row.error_code})"

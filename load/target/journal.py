@@ -1,0 +1,88 @@
+"""Reads the journal of the scripted provider, page by page, and keeps it in the run folder."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import time
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from load.errors import InvalidRun
+from load.metrics.journal import Asked
+
+PAGE: Final = 500
+TIMEOUT_S: Final = 10.0
+REST_S: Final = 1.0
+"""So long after the target has ended the provider may take to see that nobody listens any more."""
+POLL_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """entries: oldest first. forgotten: so many requests before them are not known any more. open_streams:
+    of the moment of reading."""
+
+    entries: tuple[Asked, ...]
+    forgotten: int = 0
+    open_streams: int = 0
+
+
+def read_journal(url: str, path: Path) -> Journal:
+    """The journal of the provider at `url`, once it has no open stream or REST_S have passed.
+
+    Its lines are kept in `path`, gzipped. Raises `InvalidRun`.
+    """
+    try:
+        open_streams = _at_rest(url)
+        with gzip.open(path, "wb", compresslevel=5) as file:
+            entries = [_kept(line, file) for line in _lines(url)]
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        raise InvalidRun(f"the provider's journal cannot be read: {error!r}") from error
+    first = entries[0][0] if entries else 1
+    return Journal(tuple(asked for _, asked in entries), first - 1, open_streams)
+
+
+def _at_rest(url: str) -> int:
+    deadline = time.monotonic() + REST_S
+    while True:
+        open_streams: int = _get(url, "/__admin/stats")["open_streams"]
+        if not open_streams or time.monotonic() >= deadline:
+            return open_streams
+        time.sleep(POLL_S)
+
+
+def _lines(url: str) -> Iterator[dict[str, Any]]:
+    after = 0
+    while page := _get(url, f"/__admin/journal?after={after}&limit={PAGE}"):
+        yield from page
+        after = page[-1]["number"]
+
+
+def _kept(line: dict[str, Any], file: gzip.GzipFile) -> tuple[int, Asked]:
+    file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    asked = Asked(
+        word=line["seed_word"],
+        model=line["model"],
+        received_ns=line["received_at_ns"],
+        written_ns=array("q", line["written_ns"]),
+        ended=line["ended"],
+        ended_ns=line["ended_at_ns"],
+    )
+    return line["number"], asked
+
+
+def _get(url: str, path: str) -> Any:
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        return orjson.loads(connection.getresponse().read())
+    finally:
+        connection.close()
