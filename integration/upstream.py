@@ -50,12 +50,14 @@ class Upstream:
     def ended(self, name: str, requests: int) -> list[Entry]:
         """The journal once each request is over, and there are that many."""
 
-        def look() -> list[Entry]:
+        def look() -> tuple[list[Entry]] | None:
             entries = self.journal(name)
             over = len(entries) >= requests and all(entry["ended"] for entry in entries)
-            return entries if over else []
+            return (entries,) if over else None
 
-        return eventually(look, f"the end of {requests} requests for {name}")
+        found = eventually(look, f"the end of {requests} requests for {name}")
+        assert found is not None
+        return found[0]
 
     def open_streams(self) -> int:
         number: int = self.http.get("/__admin/stats").json()["open_streams"]

@@ -182,7 +182,8 @@ def resident_bytes(service: Service) -> int:
 # What the provider saw
 
 
-LONG_STORY: Script = [["repeat", 2000, [["delta", "word "], ["sleep", 20]]], ["finish", "stop"], ["done"]]
+THE_END: Script = [["finish", "stop"], ["done"]]
+LONG_STORY: Script = [["repeat", 2000, [["delta", "word "], ["sleep", 20]]], *THE_END]
 """Goes on for 40 s unless it is stopped."""
 
 
@@ -195,7 +196,7 @@ class Story:
     upstream: Upstream
 
     def requests(self) -> list[Entry]:
-        """All of them, once each is over."""
+        """All of them so far, once each is over."""
         return self.upstream.ended(self.name, 0)
 
     def assert_cut_off(self, left_ns: int) -> None:

@@ -16,6 +16,8 @@ from integration.subject.clients import (
     say,
     to_the_close,
 )
+from integration.subject.stage import THE_END, story
+from integration.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -56,12 +58,16 @@ async def test_A1_plain_contract_sees_only_the_close(service: Service, user: Cal
     assert (await service.converse(quick, user.person))[-1]["type"] == "done"
 
 
-async def test_A2_token_expires_during_a_run(service: Service, user: Caller, slow: Agent) -> None:
-    """The answer is finished first; then `auth_expired` and 4401."""
+async def test_A2_token_expires_during_a_run(
+    service: Service, user: Caller, upstream: Upstream, slow: Agent
+) -> None:
+    """The answer is finished first, by the provider, too; then `auth_expired` and 4401."""
+    # 1.5 s, half of it without a token.
+    told = story(service, upstream, [["repeat", 30, [["delta", "word "], ["sleep", 50]]], *THE_END])
     _, headers = short_lived(user)
-    async with service.connect(slow, headers=headers, subprotocols=AGENTCHAT) as socket:
+    async with service.connect(told.agent, headers=headers, subprotocols=AGENTCHAT) as socket:
         await hear(socket)
-        await say(socket, type="chat", message="Hello", max_tokens=30)  # 1.5 s, half of it without a token
+        await say(socket, type="chat", message="Hello")
         answer = await answer_of(socket)
         frames, code, _ = await to_the_close(socket)
 
@@ -70,6 +76,7 @@ async def test_A2_token_expires_during_a_run(service: Service, user: Caller, slo
     assert code == 4401
     [run] = service.runs_of(user.person)
     assert (run["status"], run["output_text"]) == ("COMPLETED", answer[-1]["response"])
+    assert [(request["ended"], request["tokens"]) for request in told.requests()] == [("done", 30)]
     assert (await service.converse(slow, user.person, max_tokens=1))[-1]["type"] == "done"
 
 

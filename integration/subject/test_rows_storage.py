@@ -21,6 +21,7 @@ from integration.subject.databases import count
 from integration.subject.postgres import postgres
 from integration.subject.stage import assert_row, assert_whole, ended
 from integration.timing import MS, PATIENCE_S, eventually, eventually_async
+from integration.upstream import Upstream
 from load.faults.database import Faults, open_database
 
 pytestmark = pytest.mark.anyio
@@ -59,9 +60,10 @@ def counted(pytestconfig: pytest.Config, kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def service(measured: Measured, kind: str) -> Iterator[Service]:
+def service(measured: Measured, upstream: Upstream, kind: str) -> Iterator[Service]:
+    settings = {**SETTINGS, **upstream.settings}
     with stage.running(
-        measured, f"storage-{kind}", SETTINGS, seed=seed(measured, kind, "storage")
+        measured, f"storage-{kind}", settings, seed=seed(measured, kind, "storage")
     ) as running:
         yield running
 
@@ -105,19 +107,20 @@ async def assert_next_is_served(service: Service, user: Caller, agent: Agent) ->
 
 
 async def test_D1_locked_when_a_run_is_created(
-    service: Service, user: Caller, quick: Agent, faults: Faults, clocks: Clocks
+    service: Service, user: Caller, upstream: Upstream, quick: Agent, faults: Faults, clocks: Clocks
 ) -> None:
-    """503 once the lock timeout is over, tried once, and nothing is stored; readers go on."""
-    async with service.connect(quick, user.person) as connection:
+    """503 once the lock timeout is over, tried once; nothing is stored, nobody asked; readers go on."""
+    told = stage.story(service, upstream, [["delta", "Hello"], *stage.THE_END])
+    async with service.connect(told.agent, user.person) as connection:
         faults.lock(30)
         began = time.monotonic()
-        answer = await anyio.to_thread.run_sync(user.chat, quick)
+        answer = await anyio.to_thread.run_sync(user.chat, told.agent)
         clocks.fired("db_lock_timeout", LOCK_MS, round((time.monotonic() - began) * 1000))
         await say(connection, message="Hello", request_id="locked")
         frame = await hear(connection)
         reading = await anyio.to_thread.run_sync(user.get, f"/api/agents/{quick.id}")
         faults.unlock()
-        stored = service.runs_of(user.person)
+        stored, asked = service.runs_of(user.person), told.requests()
         await say(connection, message="Hello", request_id="locked")
         after = await answer_of(connection)
 
@@ -129,7 +132,7 @@ async def test_D1_locked_when_a_run_is_created(
     assert frame["error"]["code"] == "storage_unavailable"
     assert (frame["request_id"], frame["fatal"], "execution_id" in frame) == ("locked", False, False)
     assert reading.status_code == 200
-    assert stored == []
+    assert (stored, asked) == ([], [])
     assert after[-1]["type"] == "done"
     await assert_next_is_served(service, user, quick)
 

@@ -11,7 +11,9 @@ from websockets.asyncio.client import ClientConnection
 
 from integration.clocks import Clocks
 from integration.subject.clients import Agent, Caller, Service, answer_of, first, hear, say
+from integration.subject.stage import THE_END, story
 from integration.timing import eventually_async
+from integration.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -91,9 +93,13 @@ async def test_L4_waiting_too_long_on_a_stream_is_an_error(narrow: Service, cloc
     ]
 
 
-async def test_L5_client_leaves_while_queued(narrow: Service) -> None:
-    """Its run is CANCELLED at once, never started, and its place in the queue is not leaked."""
-    agent, user = narrow.agent(), narrow.caller()
+async def test_L5_client_leaves_while_queued(narrow: Service, upstream: Upstream) -> None:
+    """Its run is CANCELLED at once, never started, and its place in the queue is not leaked.
+
+    No provider is asked.
+    """
+    told, user = story(narrow, upstream, [["delta", "Hello"], *THE_END]), narrow.caller()
+    agent = told.agent
     async with the_slot_taken(narrow, 15) as holder:
         async with narrow.connect(agent, user.person) as socket:
             await say(socket, message="Hello")
@@ -110,6 +116,7 @@ async def test_L5_client_leaves_while_queued(narrow: Service) -> None:
     assert row["output_text"] is None
     assert took_s < QUEUE_MS / 1000  # it did not wait for its timeout
     assert still["type"] == "delta"  # the slot was not given away under the run that has it
+    assert told.requests() == []
     assert await served(narrow, agent, user)
 
 
