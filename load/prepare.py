@@ -61,6 +61,7 @@ def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, lim
         else:
             facts = _bundled(options, folder, limits, started)
         failures = failure_rows(options, facts.agents, admin=facts.admin_token is not None)
+        ledger.outcomes.rows |= {name: ROWS[name].id for name in failures if own is None}
         session = Session(
             options=options,
             target_url=facts.url,
