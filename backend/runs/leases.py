@@ -1,8 +1,9 @@
 """Leases: how the runs of a process that died are found and closed.
 
 Each open run has an owner and a time up to which the owner vouches for it. The owner renews that time three
-times a lease; whoever sweeps ends the runs whose time is over, but never those that live in its own process:
-after a long stop of the process its leases have expired and its runs have not.
+times a lease; whoever sweeps ends the runs whose time is over, but never those that live in its own
+process, or ended there and are still to be stored: after a long stop of the process, or of the database,
+their leases have expired, and they are not lost.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ class Leases:
     async def interrupt_lost(self) -> None:
         """Ends the runs that nobody vouches for any more."""
         async with self._database.write() as connection:
-            # Asked here: a run may begin while this waits for its turn.
-            lost = await rows.interrupt_expired(connection, telemetry.utc_now(), self._own())
+            # Asked here: while this waits for its turn a run may begin, or end and not be stored.
+            own = [*self._own(), *self._settlement.unsettled()]
+            lost = await rows.interrupt_expired(connection, telemetry.utc_now(), own)
         if lost:
             log.warning("runs_interrupted", extra={"count": lost})  # S4
 

@@ -59,6 +59,10 @@ class Settlement:
         except TimeoutError:  # D3
             return None
 
+    def unsettled(self) -> list[str]:
+        """The runs that are told to be over, and are not stored so."""
+        return [ending.execution_id for ending in self._unsettled]
+
     async def settle_rest(self) -> None:
         """Writes what could not be written before, oldest first; stops at the first failure."""
         while self._unsettled:
