@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.lock-$(shell cksum < requirements.lock | tr ' ' '-')
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: load test holds check lint types contracts format setup lock clean
+.PHONY: load test holds bench check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -18,6 +18,10 @@ test: $(STAMP)
 # Kill loops, repetitions and long waits; not part of the checks.
 holds: $(STAMP)
 	$(BIN)/pytest -m holds $(ARGS)
+
+# Ratios, from whole runs; minutes each.
+bench: $(STAMP)
+	$(BIN)/python -m integration.runs.bench.rough $(ARGS)
 
 check: lint types contracts test
 

@@ -111,6 +111,7 @@ class AgentUser(User):
         super().__init__(environment)
         session = self.session
         self.number = next(session.numbers)
+        self.label = self.scenario  # under which the target's lines are recorded
         self.random = random.Random(f"{session.seed}/{self.number}/choices")
         self.token = session.tokens[self.number % len(session.tokens)] if session.tokens else ""
         self.schedule = Schedule(
@@ -236,7 +237,7 @@ class AgentUser(User):
         token = token or self.token
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if self.session.options.host is None:
-            headers["x-load-scenario"] = self.scenario
+            headers["x-load-scenario"] = self.label
         return headers
 
     # -- what a task does

@@ -18,7 +18,7 @@ __all__ = ["ROWS", "Failures", "rows"]
 
 PAUSE_S: Final = (0.05, 0.15)
 HOST_PAUSE_S: Final = 2.5
-"""A row sends two messages at the most; a rate of one a second is common."""
+"""Of an account: a harmless row sends two messages at the most, and a rate of one a second is common."""
 
 OUTSIDE_S: Final = 0.1
 
@@ -35,7 +35,10 @@ class Failures(Walker):
         windows = self.session.ledger.windows
         if windows is None:
             return OUTSIDE_S
-        pause_s = HOST_PAUSE_S if self.session.options.host else self.random.uniform(*PAUSE_S)
+        pause_s = self.random.uniform(*PAUSE_S)
+        if self.session.options.host is not None:
+            sharing = self.session.options.users / len(self.session.tokens)
+            pause_s = HOST_PAUSE_S * max(1.0, sharing)
         return max(pause_s, self._rough_in_s)
 
     @task
@@ -48,6 +51,7 @@ class Failures(Walker):
         self._rough_in_s = 0.0
         if name is not None:
             row = ROWS[name]
+            self.label = name
             try:
                 row.run(self, row.name, row.expect)
             finally:

@@ -129,6 +129,7 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
         "steady": AgentPlan("AUTONOMOUS", model=ORDINARY_MODEL),
         "intern": AgentPlan("INTERN", model=ORDINARY_MODEL),
         "student": AgentPlan("STUDENT"),
+        "rated": AgentPlan("INTERN", model=ORDINARY_MODEL),
         # Only what they refuse is tried with these: nothing ever completes there.
         "intern_denied": AgentPlan("INTERN"),
         "supervised_denied": AgentPlan("SUPERVISED"),

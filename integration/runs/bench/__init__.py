@@ -1,0 +1,1 @@
+"""Ratios taken from whole runs; started by `make bench`, not by pytest."""
