@@ -32,11 +32,13 @@ from load.report.recorder import write_recording
 from load.report.store import StreamRows, create_folder
 from load.scenarios.base import Session
 from load.scenarios.ledger import Ledger
+from load.scenarios.rest import Rest
 from load.scenarios.rows.needed import needed
 from load.scenarios.windows import planned
 from load.target.config import ROOT
 from load.target.journal import Journal
 from load.target.launch import Target
+from load.target.locks import Locks
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.provider import Provider
 from load.target.rows import read_executions
@@ -59,8 +61,9 @@ LATE_BUDGET_NS: Final = 5_000_000
 @dataclass(slots=True)
 class LoadRun:
     """asked: scenarios that must have come. walkers: failure users. conversations: how many there were to
-    choose from. verdict: None until `conclude`. gone: why the target counts as down, None while
-    it does not. expected_to_end: it was told to stop."""
+    choose from. before: what the target held when nobody had come, None where we may not look. verdict: None
+    until `conclude`. gone: why the target counts as down, None while it does not. expected_to_end: it was
+    told to stop."""
 
     options: Options
     folder: Path
@@ -76,6 +79,7 @@ class LoadRun:
     asked: tuple[str, ...] = ()
     walkers: int = 0
     conversations: int = 0
+    before: Rest | None = None
     verdict: Verdict | None = None
     gone: str | None = None
     expected_to_end: bool = False
@@ -126,6 +130,12 @@ class LoadRun:
         known = self.session is not None and self.session.admin_token is not None
         alive = self.target is not None and not self.target_gone() and not self.provider_died
         return alive and wanted and known
+
+    def locks(self) -> Locks:
+        """Starts the process that locks the target's database. Raises InvalidRun."""
+        assert self.target is not None
+        assert self.target.database_url is not None
+        return Locks(self.folder, self.target.database_url)
 
     def signal_target(self) -> None:
         """Tells the target to stop, as an operator would."""

@@ -208,7 +208,7 @@ class Plugin:
             prepared = prepare(options, self.own, run.folder, run.ledger, run.limits)
             run.session, run.target, run.provider = prepared.session, prepared.target, prepared.provider
             run.settings = prepared.settings
-            run.conversations = prepared.conversations
+            run.conversations, run.before = prepared.conversations, prepared.before
             kinds = self.weigh(options, prepared.session.failures)
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown))
@@ -248,9 +248,9 @@ class Plugin:
             if run is None:
                 return None
             if run.verdict is None:
-                if run.may_end_together and not self.interrupted:
+                if run.may_end_together and run.before is not None and not self.interrupted:
                     run.ledger.outcomes.rows |= Ending.ROWS
-                    Ending(self.environment).drain(run.signal_target)
+                    Ending(self.environment).end(run.locks, run.before, run.signal_target)
                 return conclude(run, interrupted=self.interrupted).exit_code
             return run.verdict.exit_code
 

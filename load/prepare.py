@@ -23,6 +23,7 @@ from load.scenarios.ledger import Ledger
 from load.scenarios.own import Own
 from load.scenarios.profile import AGENTS, TARGET_ENV, provider_env
 from load.scenarios.prompts import PromptSource, load_prompts
+from load.scenarios.rest import Rest, look
 from load.scenarios.rows.base import Walker
 from load.scenarios.walk import Due, Walk
 from load.target.config import CoverageMode, bundled
@@ -36,13 +37,15 @@ SECRET: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECAS
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """target, provider: what was started; None with `--host`. settings: what the target was given beyond its
-    defaults. conversations: how many prompts there are."""
+    defaults. conversations: how many prompts there are. before: what the target holds before anybody comes;
+    None where we may not look."""
 
     session: Session
     target: Target | None
     provider: Provider | None
     settings: Mapping[str, str]
     conversations: int
+    before: Rest | None
 
 
 def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, limits: Limits) -> Prepared:
@@ -77,10 +80,11 @@ def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, lim
             limits=limits,
             seed=options.seed,
         )
+        before = None if facts.admin_token is None else look(session)
     except BaseException:
         started.stop()
         raise
-    return Prepared(session, started.target, started.provider, facts.settings, len(conversations))
+    return Prepared(session, started.target, started.provider, facts.settings, len(conversations), before)
 
 
 @dataclass(slots=True)

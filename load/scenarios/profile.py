@@ -36,6 +36,7 @@ RECHECK_INTERVAL_S: Final = 1.0
 RESUME_GRACE_S: Final = 2.0
 REPLAY_TTL_S: Final = 3.0
 SEND_TIMEOUT_S: Final = 1.0
+DB_LOCK_TIMEOUT_S: Final = 0.5
 CONNECT_TIMEOUT_S: Final = 0.5
 LEASE_TTL_S: Final = 3.0
 ORIGIN: Final = "https://app.example"
@@ -68,7 +69,7 @@ TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
         "BACKEND_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S),
         "BACKEND_RETRY_AFTER_CAP": "1",
         "BACKEND_LEASE_TTL": str(LEASE_TTL_S),
-        "BACKEND_DB_LOCK_TIMEOUT": "0.5",
+        "BACKEND_DB_LOCK_TIMEOUT": str(DB_LOCK_TIMEOUT_S),
         "BACKEND_ALLOWED_ORIGINS": ORIGIN,
     }
 )
@@ -119,6 +120,9 @@ class AgentPlan:
         }
 
 
+BRIEF_CHUNKS: Final = 3
+
+
 def simulated(how: str) -> AgentPlan:
     """An agent whose provider behaves as a `sim:` model says."""
     return AgentPlan("INTERN", model=f"sim:ttft=30,{how},seed=msg")
@@ -137,6 +141,8 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
         "closing": simulated("n=15,gap=100"),
         "endless": simulated("n=200,gap=200"),
         "lengthy": simulated("n=30,gap=100"),
+        "finishing": simulated("n=22,gap=100"),
+        "brief": AgentPlan("INTERN", model=f"sim:ttft=600,n={BRIEF_CHUNKS},gap=30,seed=msg"),
         # What providers do wrong: rows P, and C11.
         "unreachable": AgentPlan("INTERN", model="dead/x"),
         "second_choice": AgentPlan("INTERN", model="fb/sim:ttft=30,n=6"),
@@ -164,4 +170,5 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
     }
 )
 """`endless` is slow but never silent: only the total deadline, a cancel or a lost client ends it. `closing`
-takes long enough to be under way when the target is told to stop, and ends within its drain."""
+goes on for 1.5 s. `finishing` is under way when the target is told to stop, and ends within its drain, late.
+`brief` leaves the time for a lock before it speaks."""

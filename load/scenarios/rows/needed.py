@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from load.scenarios.ending import Ending
 from load.scenarios.rows.base import ROWS
 from load.verdict.behaviour import Needed
 
@@ -19,6 +18,6 @@ def needed(rows: Mapping[str, str], *, while_measuring: bool) -> tuple[Needed, .
         measured = [ROWS[name].times for name in variants if name in ROWS]
         if measured and while_measuring:
             found.append(Needed(row_id, min(2, sum(measured)), variants))
-        elif not measured and all(name in Ending.ROWS for name in variants):
+        elif not measured:
             found.append(Needed(row_id, 1, variants))
     return tuple(found)

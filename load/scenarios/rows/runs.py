@@ -19,6 +19,7 @@ from load.drivers.watchdog import Wait
 from load.drivers.websocket import WebSocketDriver
 from load.metrics.events import Accepted, Delta, Event
 from load.metrics.timeline import TerminalState, Timeline
+from load.scenarios.base import AgentUser
 from load.scenarios.expect import Expect
 from load.scenarios.profile import AgentPlan
 from load.scenarios.rows.base import UNKNOWN_AGENT, Walker
@@ -117,7 +118,7 @@ def resume(
     return followed.timeline
 
 
-def record(user: Walker, execution_id: str | None, token: str | None = None) -> dict[str, Any]:
+def record(user: AgentUser, execution_id: str | None, token: str | None = None) -> dict[str, Any]:
     """The run as its owner reads it; empty where it cannot be read."""
     response = user.http(token=token).request("GET", f"/api/executions/{execution_id}")
     found = response.json() if response.status == 200 else None
@@ -125,7 +126,7 @@ def record(user: Walker, execution_id: str | None, token: str | None = None) -> 
 
 
 def ended(
-    user: Walker, execution_id: str | None, token: str | None = None, timeout_s: float = PATIENCE_S
+    user: AgentUser, execution_id: str | None, token: str | None = None, timeout_s: float = PATIENCE_S
 ) -> dict[str, Any]:
     """The run once it has ended; as it stands when that takes too long."""
     found: dict[str, Any] = {}
@@ -139,7 +140,7 @@ def ended(
     return found
 
 
-def by_request(user: Walker, agent: str, request_id: str, token: str) -> str | None:
+def by_request(user: AgentUser, agent: str, request_id: str, token: str) -> str | None:
     """The id of a run that no stream of ours has told, once it is stored."""
     path = f"/api/agents/{user.agent(agent)}/executions?limit=10"
     found: list[str] = []
@@ -155,7 +156,7 @@ def by_request(user: Walker, agent: str, request_id: str, token: str) -> str | N
 
 
 def check_stored(
-    user: Walker, name: str, expect: Expect, found: dict[str, Any], status: str, code: str | None
+    user: AgentUser, name: str, expect: Expect, found: dict[str, Any], status: str, code: str | None
 ) -> None:
     """That the run ended so; anything else nobody declared."""
     if (found.get("status"), found.get("error_code")) != (status, code):
