@@ -167,11 +167,15 @@ def descriptors(service: Service) -> int:
     return count
 
 
+def peers(service: Service) -> set[int]:
+    """The ports of those to whom the process holds a connection."""
+    ends = psutil.Process(service.target.pid).net_connections(kind="tcp")
+    return {end.raddr.port for end in ends if end.raddr}
+
+
 def holds(service: Service, client: RawClient) -> bool:
     """Whether the process still has its end of that connection."""
-    port = client.socket.getsockname()[1]
-    ends = psutil.Process(service.target.pid).net_connections(kind="tcp")
-    return any(end.raddr and end.raddr.port == port for end in ends)
+    return client.socket.getsockname()[1] in peers(service)
 
 
 def resident_bytes(service: Service) -> int:

@@ -148,13 +148,14 @@ async def test_C13_pulled_cable(
 ) -> None:
     """Nothing passes either way, not even the end: the service gives the connection up by itself."""
     agent, user, proxy = pinging.agent(tokens=45, interval_ms=40), pinging.caller(), lead(pinging)
-    descriptors = stage.descriptors(pinging)
+    others = stage.peers(pinging)
     async with behind(proxy, agent, user) as connection:
+        [own] = stage.peers(pinging) - others
         await say(connection, message="Hello", on_disconnect=on_disconnect)
         started = await first(connection, "started")
         proxy.ask("/fault", fault="blackhole")
         row = await anyio.to_thread.run_sync(ended, pinging, started["execution_id"])
-        await eventually_async(lambda: stage.descriptors(pinging) <= descriptors, "the descriptor's return")
+        await eventually_async(lambda: own not in stage.peers(pinging), "the end of the connection")
         heard_of_it = connection.close_code
 
     assert heard_of_it is None
