@@ -233,6 +233,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         late_budget_ns=LATE_BUDGET_NS,
         conversations=run.conversations,
         reconciled=reconciled,
+        journal=journal is not None,
         coverage=coverage,
         coverage_absent=absent,
         undisturbed=tuple(

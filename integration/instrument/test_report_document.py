@@ -160,6 +160,9 @@ def test_metrics_of_each_scenario() -> None:
         "ttft_ms": {"n": 0, "p50": None, "p90": None, "p95": None, "p99": None, "max": None},
         "gap_ms": {"n": 0, "p50": None, "p90": None, "p95": None, "p99": None, "max": None},
         "total_ms": {"n": 10, "p50": 1510.0, "p90": 1510.0, "p95": 1510.0, "p99": 1510.0, "max": 1510.0},
+        "relay_ms": None,
+        "backend_ttft_ms": None,
+        "split": None,
         "accuracy": "kernel: ±0.1 ms (no chunks)",
     }
 

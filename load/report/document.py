@@ -20,6 +20,7 @@ from load.options import Options
 from load.report.figures import HEADLINE, Accuracy, distribution, figures, to_ms
 from load.report.provenance import Provenance
 from load.report.reached import rows, windows
+from load.report.split import OF_SCENARIO, beside
 from load.target.parts import CoverageSummary
 from load.verdict.behaviour import Needed
 from load.verdict.judge import Finding, Verdict
@@ -59,9 +60,10 @@ class RunFacts:
     conversations: how many there were to choose from. coverage: None with the reason in coverage_absent.
     overhead: CPU covered over plain, None where it was not measured. undisturbed: scenarios without a failure
     of their own, which the headline figures come from; empty for all. reconciled: clients against the
-    target's own rows, None where there are none to read. recordings: id of a stream -> its file within the
-    folder. rows_dropped: lines missing in streams.jsonl.gz. needed: rows of docs/errors.md that had to come.
-    window_order, window_s: clean and rough windows in turn, and their length; None without an end.
+    target's own rows, None where there are none to read. journal: whether the provider's was read.
+    recordings: id of a stream -> its file within the folder. rows_dropped: lines missing in streams.jsonl.gz.
+    needed: rows of docs/errors.md that had to come. window_order, window_s: clean and rough windows in turn,
+    and their length; None without an end.
     """
 
     options: Options
@@ -78,6 +80,7 @@ class RunFacts:
     overhead: float | None = None
     undisturbed: tuple[str, ...] = ()
     reconciled: Reconciled | None = None
+    journal: bool = False
     recordings: Mapping[str, str] = field(default_factory=dict)
     rows_dropped: int = 0
     needed: tuple[Needed, ...] = ()
@@ -110,6 +113,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
             quiet,
             on_time=on_time,
             corrected=facts.options.arrivals != "closed",
+            journal=facts.journal,
         ),
         "windows": windows(run, quiet, facts.window_order, facts.window_s, on_time=on_time),
         "rows": rows(outcomes, facts.needed),
@@ -205,23 +209,30 @@ def _metrics(
     *,
     on_time: bool,
     corrected: bool,
+    journal: bool,
 ) -> dict[str, object]:
     """Figures of the steady part: over all; over the undisturbed scenarios, in clean windows; and for each
     that has streams, an undisturbed one in clean windows too. Without such scenarios: all of it."""
+
+    def of(tally: Tally) -> dict[str, object]:
+        return {
+            **figures(tally, on_time=on_time, corrected=corrected),
+            **beside(tally, journal=journal),
+        }
+
     names = list(undisturbed) or run.scenarios()
     windows = (CLEAN,) if undisturbed else STEADY
     quiet = sum((run.total(scenario=name, windows=windows) for name in names), Tally())
     by_scenario = {}
     for name in run.scenarios():
         tally = run.total(scenario=name, windows=(CLEAN,) if name in undisturbed else STEADY)
-        found = figures(tally, on_time=on_time, corrected=corrected)
-        by_scenario[name] = {figure: found[figure] for figure in HEADLINE} | {
+        found = of(tally)
+        by_scenario[name] = {figure: found[figure] for figure in (*HEADLINE, *OF_SCENARIO)} | {
             "accuracy": accuracy.text(tally)
         }
-    return figures(steady, on_time=on_time, corrected=corrected) | {
+    return of(steady) | {
         "accuracy": accuracy.text(steady),
-        "undisturbed": figures(quiet, on_time=on_time, corrected=corrected)
-        | {"accuracy": accuracy.text(quiet), "scenarios": names},
+        "undisturbed": of(quiet) | {"accuracy": accuracy.text(quiet), "scenarios": names},
         "by_scenario": by_scenario,
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from load.report import failures, tables
+from load.report import failures, sides, tables
 from load.report.document import Document
 from load.report.figures import HEADLINE
 from load.report.layout import Sheet, Tile, Told
@@ -37,6 +37,8 @@ def sheet(document: Document) -> Sheet:
         tables.latency(document),
         tables.scenarios(document),
         *(tables.by_scenario(document, name) for name in HEADLINE),
+        sides.split(document),
+        sides.reconciliation(document),
         failures.rows(document),
         failures.deadlines(document),
         tables.generator(document),
@@ -73,6 +75,7 @@ def _lines(document: Document) -> tuple[str, ...]:
         f"{profile['users']:,} users {length}, {steady}",
         f"{profile['arrivals']} arrivals, seed {profile['seed']}",
         f"{sha}, {provenance['started']}",
+        sides.split_line(document),
     )
 
 
@@ -108,11 +111,14 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
 
 
 def _rows_tile(reconciliation: Mapping[str, Any] | None) -> tuple[Tile, ...]:
-    """Clients against the target's rows; nothing where there are no rows to read."""
+    """The sides of each run; nothing where there are no rows to read."""
     if reconciliation is None:
         return ()
     differ = sum(len(ids) for ids in reconciliation["differences"].values())
-    note = f"of {reconciliation['compared']:,} executions, between clients and database"
+    between = (
+        "clients and database" if reconciliation["provider"] is None else "clients, database and provider"
+    )
+    note = f"of {reconciliation['compared']:,} executions, between {between}"
     return (Tile("disagreements", f"{differ:,}", note, "bad" if differ else "good"),)
 
 

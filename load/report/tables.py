@@ -9,6 +9,7 @@ from load.report.document import Document
 from load.report.figures import FIGURES, HEADLINE
 from load.report.layout import Column, Row, Table, Tone
 from load.report.numbers import DISTRIBUTION, FEW, NO_DATA, cells, ms, percent, with_count
+from load.report.split import BESIDE
 
 STATES: Final[Mapping[str, str]] = {
     "DONE": "complete, in order, its text as the target says",
@@ -49,8 +50,8 @@ def latency(document: Document) -> Table:
     metrics = document["metrics"]["undisturbed"]
     rows = tuple(
         Row((figure.name.removesuffix("_ms"), figure.meaning, *cells(metrics[figure.name])))
-        for figure in FIGURES
-        if figure.name in metrics and (metrics[figure.name]["n"] or figure.name in HEADLINE)
+        for figure in (*FIGURES, *BESIDE)
+        if metrics.get(figure.name) and (metrics[figure.name]["n"] or figure.name in HEADLINE)
     )
     where = _windows(document, metrics["scenarios"])
     note = f"{', '.join(metrics['scenarios'])}; {where}. {metrics['accuracy']}. {FEW}"

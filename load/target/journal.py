@@ -34,15 +34,15 @@ class Journal:
     open_streams: int = 0
 
 
-def read_journal(url: str, path: Path) -> Journal:
+def read_journal(url: str, path: Path, page: int = PAGE) -> Journal:
     """The journal of the provider at `url`, once it has no open stream or REST_S have passed.
 
-    Its lines are kept in `path`, gzipped. Raises `InvalidRun`.
+    Its lines are kept in `path`, gzipped. page: entries of one request. Raises `InvalidRun`.
     """
     try:
         open_streams = _at_rest(url)
         with gzip.open(path, "wb", compresslevel=5) as file:
-            entries = [_kept(line, file) for line in _lines(url)]
+            entries = [_kept(line, file) for line in _lines(url, page)]
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         raise InvalidRun(f"the provider's journal cannot be read: {error!r}") from error
     first = entries[0][0] if entries else 1
@@ -58,11 +58,11 @@ def _at_rest(url: str) -> int:
         time.sleep(POLL_S)
 
 
-def _lines(url: str) -> Iterator[dict[str, Any]]:
+def _lines(url: str, page: int) -> Iterator[dict[str, Any]]:
     after = 0
-    while page := _get(url, f"/__admin/journal?after={after}&limit={PAGE}"):
-        yield from page
-        after = page[-1]["number"]
+    while lines := _get(url, f"/__admin/journal?after={after}&limit={page}"):
+        yield from lines
+        after = lines[-1]["number"]
 
 
 def _kept(line: dict[str, Any], file: gzip.GzipFile) -> tuple[int, Asked]:

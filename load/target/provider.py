@@ -14,7 +14,7 @@ from typing import Final
 from load.errors import InvalidRun, TargetDown
 from load.target.child import Child, Death
 from load.target.config import ROOT
-from load.target.journal import Journal, read_journal
+from load.target.journal import PAGE, Journal, read_journal
 
 READY_TIMEOUT_S: Final = 15.0
 STOP_TIMEOUT_S: Final = 3.0
@@ -51,10 +51,10 @@ class Provider:
         """Not None once it has ended by itself."""
         return self._child.death()
 
-    def end(self, folder: Path) -> Journal:
+    def end(self, folder: Path, page: int = PAGE) -> Journal:
         """Its journal, kept in `folder`; then it is stopped. Raises `InvalidRun` when it cannot be read."""
         try:
-            return read_journal(self.url, folder / "journal.jsonl.gz")
+            return read_journal(self.url, folder / "journal.jsonl.gz", page)
         finally:
             self.stop()
 
