@@ -88,8 +88,7 @@ class Line:
     def _over(self, fatal: str | None) -> Expect:
         client = self.client
         if client.close_code is None:
-            state = TerminalState.TIMED_OUT if client.ended == "expired" else TerminalState.CUT_OFF
-            return Expect(state, client.ended)
+            return unclosed(client)
         named = client.close_code >= NAMED_FROM or client.close_code == UNSUPPORTED
         reason = client.close_reason if named else None
         if not self.v1 and fatal is None:
@@ -183,11 +182,17 @@ def stream_url(user: Walker, agent: str) -> str:
 def answered(answer: Answer, client: RawClient) -> Expect:
     """An HTTP answer as an outcome; an open WebSocket is DONE."""
     if answer.status == 0:
-        return Expect(TerminalState.CUT_OFF, client.ended)
+        return unclosed(client)
     if answer.status == 101:
         return Expect()
     problem = answer.json()
     return refused(answer.status, problem.get("code") if isinstance(problem, dict) else None)
+
+
+def unclosed(client: RawClient) -> Expect:
+    """Ended without a word, or not at all within LIMIT_NS."""
+    state = TerminalState.TIMED_OUT if client.ended == "expired" else TerminalState.CUT_OFF
+    return Expect(state, client.ended)
 
 
 def closed(code: int, name: str | None = None, limit_s: float | None = None) -> Expect:
