@@ -205,22 +205,30 @@ def test_P3_short_twice_then_the_next_candidate_serves(played: Results, name: st
     assert_served(played[name], asked=[MAIN, MAIN, BACK], attempts=[*limited, SPARE])
 
 
+DAY_MS = 86_400_000
+
+
 @pytest.mark.parametrize(
-    ("name", "times"),
+    ("name", "times", "retry_after_ms"),
     [
-        case("P3-short-last", *[status(429, "0")] * 2, expect=(2,)),
-        case("P3-long-last", status(429, "30"), expect=(1,)),
-        case("P3-none-last", status(429), expect=(1,)),
-        case("P3-date_to_come-last", status(429, FUTURE), expect=(1,)),
-        case("P3-408-last", status(408), expect=(1,)),
-        case("P3-409-last", status(409), expect=(1,)),
+        case("P3-short-last", *[status(429, "0")] * 2, expect=(2, 1000)),
+        case("P3-long-last", status(429, "30"), expect=(1, 30_000)),
+        case("P3-date_to_come-last", status(429, FUTURE), expect=(1, DAY_MS)),
+        case("P3-none-last", status(429), expect=(1, 1000)),
+        case("P3-408-last", status(408), expect=(1, 1000)),
+        case("P3-409-last", status(409), expect=(1, 1000)),
     ],
 )
-def test_P3_without_another_candidate_it_is_limited(played: Results, name: str, times: int) -> None:
-    """`provider_rate_limited`, after one attempt or two."""
+def test_P3_without_another_candidate_it_is_limited(
+    played: Results, name: str, times: int, retry_after_ms: int
+) -> None:
+    """`provider_rate_limited`, after one attempt or two; the provider's wish is handed on, up to a day."""
     limited = failed("provider_rate_limited", times=times)
 
     assert_failed(played[name], "provider_rate_limited", asked=[MAIN] * times, attempts=limited)
+    for seen in played[name].both:
+        assert seen.end["retry_after_ms"] == retry_after_ms
+    assert played[name].http.headers["retry-after"] == str(retry_after_ms // 1000)
 
 
 @pytest.mark.parametrize("name", [case(f"P4-{code}-once", status(code)) for code in (500, 502, 503)])
@@ -418,13 +426,27 @@ def test_P10_end_after_a_token(played: Results, name: str) -> None:
     assert_lost_after(played[name], "fin")
 
 
+WHOLE: Script = [*HELLO, ["finish", "stop"], ["usage", 7, 2]]
+ENDS_WITHOUT_MARK: dict[str, tuple[Script, str]] = {
+    # The end, and who ended it as the provider sees it.
+    "end": ([["fin"]], "fin"),
+    "truncated": ([["truncate"]], "fin"),
+    "reset": (RST, "rst"),
+    "silence": ([["stall"]], "peer"),
+}
+
+
 @pytest.mark.parametrize(
-    "name", [case("P11-no_done", [*HELLO, ["finish", "stop"], ["usage", 7, 2], ["fin"]])]
+    ("name", "ended"),
+    [
+        case(f"P11-{name}", [*WHOLE, *end], expect=(ended,))
+        for name, (end, ended) in ENDS_WITHOUT_MARK.items()
+    ],
 )
-def test_P11_mark_is_missing(played: Results, name: str) -> None:
+def test_P11_mark_is_missing(played: Results, name: str, ended: str) -> None:
     """The reason was there, so the answer is whole; a counter tells of the provider's fault."""
-    assert_served(played[name], asked=[("main", "fin")], attempts=[OK])
-    assert played.counted["provider_missing_done_total"] == 2
+    assert_served(played[name], asked=[("main", ended)], attempts=[OK])
+    assert played.counted["provider_missing_done_total"] == 2 * len(ENDS_WITHOUT_MARK)
 
 
 # Not what was agreed upon
