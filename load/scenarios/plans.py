@@ -3,7 +3,7 @@
     [[scenario]]
     name = "live"
     protocol = "live"                 # a [dialect.NAME] of the same file, or one that is shipped
-    path = "/v2/live"                 # instead of the dialect's own
+    path = "/v2/live"                 # instead of the dialect's own; also body
     model = "sim:ttft=30,n=12,gap=20,seed=msg"
     weight = 6
     history = true                    # sends what was said before, for targets that keep no sessions
@@ -25,12 +25,25 @@ from load.configuration import Configuration
 from load.drivers.base import Drop
 from load.drivers.dialects.mapping import Dialect
 from load.drivers.dialects.reading import dialect, preset
+from load.drivers.dialects.template import template
 from load.errors import UsageError
 from load.metrics.timeline import TerminalState
 from load.scenarios.expect import DONE, Expect
 
 STRUCTURE: Final = frozenset(
-    {"name", "protocol", "path", "model", "weight", "history", "expect", "cancel_after", "drop_after", "drop"}
+    {
+        "name",
+        "protocol",
+        "path",
+        "body",
+        "model",
+        "weight",
+        "history",
+        "expect",
+        "cancel_after",
+        "drop_after",
+        "drop",
+    }
     | {"harmless"}
 )
 OF_EXPECT: Final = frozenset({"state", "code", "status", "limit_s", "since", "close"})
@@ -93,6 +106,8 @@ def _plan(table: Mapping[str, Any], dialects: Mapping[str, Dialect], where: str)
     spoken = dialects.get(protocol) or _shipped(protocol, dialects, where)
     if "path" in table:
         spoken = replace(spoken, path=_text(table, "path", where))
+    if "body" in table:
+        spoken = replace(spoken, body=template(table["body"], f"{where}: body"))
     expect = _expect(table["expect"], where) if "expect" in table else DONE
     drop_after = None
     if "drop_after" in table:

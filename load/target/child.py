@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -27,6 +28,7 @@ FORCE_S = 3.0
 TAIL_LINES = 20
 TAIL_BYTES = 65_536
 LINE_CHARS = 1_000
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,7 @@ class Child:
         tail = self.tail()
         if death is not None:
             what = f"ended ({death.signal or f'exit code {death.returncode}'}) before it was ready"
-        last = tail[-1] if tail else "(nothing)"
-        error = TargetDown(f"{self.name} {what}; the last line of {self.log}: {last}")
+        error = TargetDown(f"{self.name} {what}; the last line of {self.log}: {telling(tail)}")
         for line in tail:
             error.add_note(line)
         return error
@@ -214,6 +215,12 @@ class Child:
                     if isinstance(line, dict) and isinstance(line.get("listening"), str):
                         return line
         return None
+
+
+def telling(lines: Sequence[str]) -> str:
+    """The last line that names an exception, behind which a program says only that it ends; else the last."""
+    named = [line for line in lines if _EXCEPTION.match(line)]
+    return (named or list(lines) or ["(nothing)"])[-1]
 
 
 def signal_name(returncode: int) -> str | None:
