@@ -41,16 +41,16 @@ def guess(messages: Sequence[Message]) -> Guess | None:
     made.seq, made.first_seq = _numbers(readable)
     text = "".join(str(_leaf(m, text_at)) for m, k in zip(readable, kinds, strict=True) if k == chunk_kind)
     first, last = readable[0], readable[-1]
+    id_at = _shared_id(first, last)
+    named = {"id": id_at} if id_at else {}
     if kinds[0] != chunk_kind:
-        rule: dict[str, Any] = {"is": "accepted", "when": {kind_at: kinds[0]}}
-        id_at = _shared_id(first, last)
-        made.events.append(rule | ({"id": id_at} if id_at else {}))
+        made.events.append({"is": "accepted", "when": {kind_at: kinds[0]}, **named})
     when: dict[str, Any] = {"when": {kind_at: chunk_kind}} if chunk_kind else {}
     of_kind = [message for message, kind in zip(readable, kinds, strict=True) if kind == chunk_kind]
     if not all(_leaf(message, text_at) for message in of_kind):
         when["has"] = [text_at]
     made.events.append({"is": "delta", **when, "text": text_at})
-    made.events += _ends(last, kinds[-1], chunk_kind, kind_at, text, marked=marked)
+    made.events += _ends(last, kinds[-1], chunk_kind, kind_at, text, named, marked=marked)
     if not any(rule["is"] == "finished" for rule in made.events):
         made.doubts.append("no message marks the end: whether an answer was cut off is not checkable")
     if made.seq is None:
@@ -119,10 +119,10 @@ def _shared_id(first: Message, last: Message) -> str | None:
 
 
 def _ends(
-    last: Message, kind: str, chunk_kind: str, kind_at: str, text: str, *, marked: bool
+    last: Message, kind: str, chunk_kind: str, kind_at: str, text: str, named: dict[str, str], *, marked: bool
 ) -> Iterator[dict[str, Any]]:
     whole = next((path for path, value in leaves(last.fields) if value == text), None)
-    said = {"text": whole} if whole else {}
+    said = named | ({"text": whole} if whole else {})
     if marked:
         yield {"is": "finished", "when": {"@raw": DONE.decode()}}
     elif kind != chunk_kind:
