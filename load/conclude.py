@@ -22,7 +22,8 @@ from typing import Final
 
 from load.drivers.clock import CLOCK
 from load.errors import ExitCode, InvalidRun
-from load.metrics.run import Health
+from load.metrics.run import STEADY, Health
+from load.metrics.tally import Tally
 from load.metrics.timeline import Limits
 from load.options import Options
 from load.report import console, render
@@ -46,6 +47,7 @@ from load.verdict.behaviour import Needed, missing, undeclared, unreached
 from load.verdict.judge import Finding, Verdict, judge
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
+from load.verdict.validity import late_budget_ns, untrustworthy
 
 LAST_WORDS: Final = 10
 """Lines of a dead target's log that the report repeats."""
@@ -53,9 +55,6 @@ LAST_WORDS: Final = 10
 WHOLE_FROM_S: Final = 20.0
 WHOLE_FROM_WALKERS: Final = 20
 """A shorter measuring window, or fewer failure users, cannot reach every row."""
-
-LATE_BUDGET_NS: Final = 5_000_000
-"""A quarter of the profile's gap: below it chunks that shared a read count as sent together."""
 
 
 @dataclass(slots=True)
@@ -179,6 +178,26 @@ class LoadRun:
         windows, end = self.ledger.windows, self.ledger.steady_until_ns
         return None if windows is None or end is None else (end - windows.from_ns) / 1e9
 
+    @property
+    def undisturbed(self) -> tuple[str, ...]:
+        """Scenarios without a failure of their own."""
+        scenarios = self.ledger.outcomes.scenarios
+        return tuple(name for name, outcome in scenarios.items() if not outcome.of_failures)
+
+    @property
+    def quiet(self) -> Tally:
+        """The undisturbed streams of the measuring window; all of them where none are."""
+        run = self.ledger.run
+        return sum(
+            (run.total(scenario=name, windows=STEADY) for name in self.undisturbed or run.scenarios()),
+            Tally(),
+        )
+
+    @property
+    def late_budget_ns(self) -> int:
+        """How late we may look at a chunk."""
+        return late_budget_ns(self.quiet.gap, (self.limits.stall_ns,))
+
     def health(self) -> Health:
         """How well the generator kept up, processor time included; empties the clock's counts."""
         health = self.ledger.run.health + CLOCK.drain()
@@ -230,15 +249,13 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         ended=datetime.now(UTC),
         provenance=run.provenance,
         steady_s=run.steady_s,
-        late_budget_ns=LATE_BUDGET_NS,
+        late_budget_ns=run.late_budget_ns,
         conversations=run.conversations,
         reconciled=reconciled,
         journal=journal is not None,
         coverage=coverage,
         coverage_absent=absent,
-        undisturbed=tuple(
-            name for name, outcome in run.ledger.outcomes.scenarios.items() if not outcome.of_failures
-        ),
+        undisturbed=run.undisturbed,
         recordings=recordings,
         rows_dropped=run.rows.dropped,
         needed=run.needed(),
@@ -272,6 +289,13 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
     yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
     if not interrupted and run.gone is None:
         yield from unreached(run.ledger.outcomes, run.needed(), run.reproduce)
+    if not interrupted:
+        yield from untrustworthy(
+            run.ledger.run.health,
+            run.quiet,
+            budget_ns=run.late_budget_ns,
+            stall_ns=run.limits.stall_ns,
+        )
     for defect in dict.fromkeys(run.ledger.defects):
         yield _invalid(f"a defect in the instrument: {defect}")
 

@@ -34,7 +34,7 @@ from locust.env import Environment
 from locust.runners import LocalRunner, Runner
 
 from load.conclude import LoadRun, conclude
-from load.errors import ExitCode, LoadError, TargetDown, UsageError
+from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
 from load.options import Options, add_options, read_options
 from load.prepare import prepare
 from load.report.console import say, show_progress
@@ -144,7 +144,9 @@ class Plugin:
             gevent.spawn(self.finish)
 
     def on_user_error(self, exception: BaseException, **_: Any) -> None:
-        if self.run is not None:
+        if self.run is not None and isinstance(exception, LocalFault):
+            self.run.ledger.run.health.fault(str(exception))
+        elif self.run is not None:
             self.run.ledger.defects.append(f"{type(exception).__name__}: {exception}")
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
@@ -272,11 +274,14 @@ class Plugin:
 
     def gauge(self, run: LoadRun) -> None:
         """Measures by how much a sleep of 5 ms is overslept: time that the generator did not get."""
-        lag = run.ledger.run.health.gauge
-        while run.ledger.steady_until_ns is None:
+        ledger = run.ledger
+        while run.verdict is None:
             before = time.perf_counter_ns()
+            ledger.standstills.beat(before)
             gevent.sleep(GAUGE_S)
-            lag.add(max(0, time.perf_counter_ns() - before - int(GAUGE_S * 1e9)))
+            if ledger.steady_until_ns is None:
+                overslept_ns = time.perf_counter_ns() - before - int(GAUGE_S * 1e9)
+                ledger.run.health.gauge.add(max(0, overslept_ns))
 
     def tend(self, run: LoadRun) -> None:
         """Has idle connections answer pings, one user after the other, so that no stream waits for all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from load.scenarios.walk import Due, Walk
 from load.target.config import CoverageMode, bundled
 from load.target.launch import Target, launch
 from load.target.provider import Provider
+from load.verdict.validity import descriptors_needed
 
 SECRET: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 """Names of settings whose values nobody may read."""
@@ -54,6 +56,7 @@ def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, lim
     Raises UsageError for what the user can mend, TargetDown when there is nothing to measure, InvalidRun when
     the provider does not start.
     """
+    _allow_descriptors(options.users)
     conversations = load_prompts(options.prompts)
     started = Started()
     try:
@@ -151,6 +154,21 @@ def _own(options: Options, own: Own, folder: Path, started: Started) -> Facts:
 def _shown(name: str, value: str) -> str:
     """A setting as reports show it."""
     return "…" if SECRET.search(name) else value
+
+
+def _allow_descriptors(users: int) -> None:
+    """Raises the limit of open files where it is too low for so many users; UsageError where it may not."""
+    needed = descriptors_needed(users)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError) as error:
+        raise UsageError(
+            f"--users {users}: {needed} open files are needed, and no more than {hard} allowed;"
+            f" raise the limit (ulimit -n {needed}), or come with fewer users"
+        ) from error
 
 
 def failure_rows(options: Options, agents: Mapping[str, str], *, admin: bool) -> tuple[str, ...]:

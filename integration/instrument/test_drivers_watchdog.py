@@ -75,6 +75,18 @@ def test_bytes_do_not_put_off_the_end_of_it_all(pair: Pair) -> None:
     assert wait.expired == "total"
 
 
+@pytest.mark.parametrize(("arrived", "expected"), [(b"x", None), (b"", "total")])
+def test_a_late_look_lets_what_has_arrived_be_read_first(
+    pair: Pair, arrived: bytes, expected: str | None
+) -> None:
+    """The process may have been stopped while the target answered."""
+    pair[1].sendall(arrived)
+    wait = Wait("gap", 0, 100, total_at=100, total=100)
+    look(Waiting(pair[0], wait), 101, late=True)
+
+    assert wait.expired == expected
+
+
 def test_a_wait_expires_once(pair: Pair) -> None:
     """What it expired of stays."""
     wait = Wait("gap", 0, 100, total_at=500, total=500)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import threading
@@ -38,6 +39,7 @@ from integration.instrument.script_server import (
     text,
 )
 from load.drivers.base import Frame
+from load.drivers.channel import MAX_MESSAGE_BYTES
 from load.drivers.websocket import WebSocketDriver
 from load.errors import InstrumentError
 from load.metrics.events import Delta, Event, Sent
@@ -621,6 +623,21 @@ def test_frames_before_the_close_reach_the_last_stream() -> None:
         user.close()
 
     assert end(timeline) == ("BROKEN", "text", {"text": 1})
+
+
+def test_a_message_beyond_our_own_limit_is_none_of_the_targets_faults() -> None:
+    """It may be too much for us, but it is no break of the contract."""
+
+    def floods(peer: Peer) -> None:
+        with contextlib.suppress(OSError):  # the client may leave before it has read all
+            peer.send(frame(b"x" * (MAX_MESSAGE_BYTES + 1)))
+            peer.gone()
+
+    with ScriptServer(plays(*BEGUN, after=floods)) as server:
+        user = driver(server)
+        with pytest.raises(InstrumentError, match="a message of more than 4194304 bytes"):
+            follow(user)
+        user.close()
 
 
 @pytest.mark.parametrize("code", [1000, 4999])

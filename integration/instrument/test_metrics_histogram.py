@@ -120,6 +120,12 @@ def test_no_values_give_no_quantile() -> None:
     assert Histogram().quantile(0.5) is None
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(0, 3), (9, 3), (10, 1), (255, 1), (10_100, 0)])
+def test_above(limit: int, expected: int) -> None:
+    """How many values lie beyond a limit."""
+    assert histogram([10, 10, 10_000]).above(limit) == expected
+
+
 def test_no_values_give_no_mean() -> None:
     """An empty sample has no mean."""
     assert Histogram().mean is None

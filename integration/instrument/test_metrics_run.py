@@ -18,7 +18,7 @@ def lateness(*values: int) -> Histogram:
     return made
 
 
-HEALTH = Health(lateness(5), lateness(6, 7), 10, 1, 1, 2, 300, 400, 8, 1)
+HEALTH = Health(lateness(5), lateness(6, 7), 10, 1, 1, 2, 300, 400, 8, 1, {"out of memory": 3})
 
 
 def run(scenario: str, window: str, count: int) -> Run:
@@ -58,7 +58,18 @@ def test_health_merges() -> None:
     """All of it adds."""
     twice = HEALTH + HEALTH
 
-    assert twice == Health(lateness(5, 5), lateness(6, 7, 6, 7), 20, 2, 2, 4, 600, 800, 16, 2)
+    assert twice == Health(
+        lateness(5, 5), lateness(6, 7, 6, 7), 20, 2, 2, 4, 600, 800, 16, 2, {"out of memory": 6}
+    )
+
+
+def test_faults_of_the_generator_are_counted_by_their_cause() -> None:
+    """Also where the other part had none."""
+    health = Health()
+    for cause in ("out of memory", "out of ports", "out of memory"):
+        health.fault(cause)
+
+    assert (Health() + health).faults == {"out of memory": 2, "out of ports": 1}
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from integration.instrument.streams import ACCEPTED, CUT, EXPIRED, REFUSED, SENT, answered, delta, timeline
 from load.errors import InstrumentError
-from load.metrics.events import Beat, Cancelled, Event, Finished, Refused, Stray
+from load.metrics.events import Beat, Cancelled, Event, Finished, Refused, Sent, Stray
 from load.metrics.histogram import Histogram
 from load.metrics.stream import Stream
 from load.metrics.tally import Tally
 
+CONNECTED = timeline([Sent(1_000, 900, None, 70), ACCEPTED, delta(2_000, 2), Finished(2_200, "x", 3)])
 LATE = timeline([SENT, ACCEPTED, delta(2_000, 3), Stray(2_100, "e0"), Finished(2_200, "x", 4)])
 STALLED = answered(2_000, 2_100, 3_200, 5_000)
 CANCELLED = timeline([SENT, ACCEPTED, Beat(2_000, "cancel"), Cancelled(2_300, "client", 2)])
@@ -53,6 +54,7 @@ def values(histogram: Histogram) -> tuple[int, int | None, int | None]:
         (STALLED, "accept", (1, 500, 500)),
         (STALLED, "start_lag", (1, 100, 100)),
         (STALLED, "start_queue", (0, None, None)),
+        (CONNECTED, "start_lag", (1, 30, 30)),  # how long the handshake takes is up to the target
         (STALLED, "slope_milli", (0, None, None)),
         (STEADY, "slope_milli", (1, 1_000, 1_000)),
         (CANCELLED, "cancel", (1, 300, 300)),

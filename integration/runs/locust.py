@@ -39,6 +39,11 @@ class Ended:
         """`run.json`."""
         return json.loads((self.folder / "run.json").read_text())
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why it did not pass."""
+        return reasons(self.run)
+
     def streams(self) -> list[dict[str, Any]]:
         """The rows of `streams.jsonl.gz`."""
         with gzip.open(self.folder / "streams.jsonl.gz", "rt") as lines:
@@ -48,6 +53,13 @@ class Ended:
     def lines(self) -> list[str]:
         """What it printed, without blank lines."""
         return [line for line in self.out.splitlines() if line.strip()]
+
+
+def reasons(document: Any) -> list[str]:
+    """Why a run did not pass, from its `run.json`. That the generator was late is left out: where others use
+    the machine it is true, and nothing that most tests are about; it has tests of its own."""
+    found: list[str] = document["verdict"]["reasons"]
+    return [reason for reason in found if not reason.startswith("INVALID: generator_late")]
 
 
 def command(*args: str, reports: Path) -> list[str]:

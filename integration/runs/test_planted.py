@@ -41,7 +41,7 @@ def test_a_skipped_seq_is_named_and_can_be_seen_in_the_recording(tmp_path: Path)
     """The verdict says loss; the frames show the hole, the log lines the same run."""
     run = measured("skipped_seq", "chat_ws", tmp_path)
 
-    (reason,) = run.run["verdict"]["reasons"]
+    (reason,) = run.reasons
     assert every_stream("chat_ws", "BROKEN(loss)").fullmatch(reason)
     assert run.code == 1
 
@@ -57,7 +57,7 @@ def test_a_timeout_at_twice_its_limit_is_late(tmp_path: Path) -> None:
     """The right error at the wrong time is not what was declared."""
     run = measured("timeout_doubled", "first_token_timeout", tmp_path)
 
-    (reason,) = run.run["verdict"]["reasons"]
+    (reason,) = run.reasons
     error = "ERROR(first_token_timeout)"
     late = f"{error} late: after more than 2.25 s, configured 1.5 s"
     assert every_stream("first_token_timeout", late, error).fullmatch(reason)
@@ -75,6 +75,6 @@ def test_a_broken_stream_is_named_by_how_it_broke(plant: str, broken: str, tmp_p
     """A delta that came twice is no loss, another text is neither."""
     run = measured(plant, "chat_ws", tmp_path)
 
-    (reason,) = run.run["verdict"]["reasons"]
+    (reason,) = run.reasons
     assert every_stream("chat_ws", broken).fullmatch(reason)
     assert run.code == 1

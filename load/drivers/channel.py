@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from websockets.client import ClientProtocol
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import OPEN
@@ -22,6 +23,7 @@ from load.drivers.clock import now_ns
 from load.drivers.problem import refused
 from load.drivers.watchdog import Wait
 from load.drivers.wire import Wire
+from load.errors import InstrumentError
 from load.metrics.events import Closed, Expired, Refused
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
@@ -169,6 +171,9 @@ class Channel:
                 self.recorder.keep(self.wire.arrived_at, "received", bytes(message))
             if open_before and protocol.close_rcvd is not None:
                 self.recorder.keep(self.wire.arrived_at, "received", f"close {protocol.close_rcvd}".encode())
+        if isinstance(protocol.parser_exc, PayloadTooBig) and self.closed is None:
+            self._end(Closed(self.wire.arrived_at, False, None, "us", "protocol"))
+            raise InstrumentError(f"a message of more than {MAX_MESSAGE_BYTES} bytes on a WebSocket")
         if protocol.parser_exc is not None or protocol.handshake_exc is not None:
             self._end(Closed(self.wire.arrived_at, False, None, "peer", "protocol"))
         return messages

@@ -130,7 +130,7 @@ class RawClient:
         if self.ended is not None:
             return False
         try:
-            data = self.wire.read()
+            data = self.wire.read(awaited=False)  # some read late on purpose
         except OSError:
             data = b""
             self.ended = "reset"

@@ -20,6 +20,8 @@ from load.drivers.clock import now_ns
 from load.metrics.events import ClockName
 
 TICK_S: Final = 0.02
+LATE_NS: Final = 200_000_000
+"""A look that comes so late gives what has arrived meanwhile the time until the next look to be read."""
 IDLE_TICKS: Final = 50
 """With nothing to watch for so long the thread ends; the next wait starts it again."""
 
@@ -76,6 +78,7 @@ class Watchdog:
     def _run(self) -> None:
         idle = 0
         while idle < IDLE_TICKS:
+            slept_at = now_ns()
             time.sleep(TICK_S)
             with self._lock:
                 watched = list(self._watched)
@@ -83,14 +86,15 @@ class Watchdog:
                 if idle == IDLE_TICKS:
                     self._thread = None
             now = now_ns()
+            late = now - slept_at > LATE_NS
             for one in watched:
-                look(one, now)
+                look(one, now, late=late)
 
 
-def look(watched: Watched, now: int) -> None:
-    """Ends the wait if a limit of it has passed."""
+def look(watched: Watched, now: int, *, late: bool = False) -> None:
+    """Ends the wait if a limit of it has passed. late: this process has been kept from looking."""
     wait = watched.wait
-    if wait is None or wait.expired is not None:
+    if wait is None or wait.expired is not None or (late and pending(watched.sock)):
         return
     if wait.total_at is not None and now > wait.total_at:
         wait.expired, wait.late = "total", now - wait.total_at

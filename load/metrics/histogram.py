@@ -80,6 +80,10 @@ class Histogram:
         place = bisect_left(list(accumulate(self.counts[key] for key in keys)), rank)
         return min(max(_middle(keys[place]), self.min), self.max)
 
+    def above(self, limit: int) -> int:
+        """How many values lie above `limit`, by the middle of their bucket."""
+        return sum(count for key, count in self.counts.items() if _middle(key) > limit)
+
     @property
     def mean(self) -> float | None:
         """The exact mean; None without values."""

@@ -30,7 +30,8 @@ class Health:
 
     gauge: by how much a short sleep was overslept. lateness: from a chunk's arrival to our look at it, of
     every read with a kernel stamp. reads_unstamped: reads that fell back to the user clock, those whose stamp
-    was rejected included. cpu_ns over wall_ns is the share of one core.
+    was rejected included. cpu_ns over wall_ns is the share of one core. faults: what the generator could not
+    do by its own fault -> how often; none of it is booked on the target.
     """
 
     gauge: Histogram = field(default_factory=Histogram)
@@ -43,6 +44,7 @@ class Health:
     wall_ns: int = 0
     involuntary_switches: int = 0
     processes: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Health) -> Health:
         return Health(
@@ -56,7 +58,15 @@ class Health:
             self.wall_ns + other.wall_ns,
             self.involuntary_switches + other.involuntary_switches,
             self.processes + other.processes,
+            {
+                what: self.faults.get(what, 0) + other.faults.get(what, 0)
+                for what in self.faults | other.faults
+            },
         )
+
+    def fault(self, what: str) -> None:
+        """Counts one fault of the generator's own."""
+        self.faults[what] = self.faults.get(what, 0) + 1
 
     @property
     def stamp_source(self) -> str:
@@ -77,7 +87,9 @@ class Health:
         for name, value in stored.items():
             if name not in cls.__slots__:
                 raise InstrumentError(f"not a stored health: {name}")
-            values[name] = Histogram.from_json(value) if isinstance(value, Mapping) else value
+            if isinstance(value, Mapping) and name != "faults":
+                value = Histogram.from_json(value)
+            values[name] = value
         return cls(**values)  # type: ignore[arg-type]
 
 

@@ -161,6 +161,12 @@ class Stream:
         return None if self.sent is None else max(0, self.sent.at - self.sent.intended_at)
 
     @property
+    def start_lag_ns(self) -> int | None:
+        """The same without the handshake: from when it should have begun to when we began with it."""
+        wait = self.start_wait_ns
+        return None if wait is None else max(0, wait - (self.handshake_ns or 0))
+
+    @property
     def handshake_ns(self) -> int | None:
         """Connect called -> connection usable; None on a connection that was open."""
         return None if self.sent is None else self.sent.handshake_ns

@@ -285,6 +285,7 @@ def _generator(
         "wall_s": round(health.wall_ns / 1e9, 3),
         "involuntary_switches": health.involuntary_switches,
         "processes": health.processes,
+        "faults": dict(health.faults),
         "rows_dropped": facts.rows_dropped,
     }
 

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import gevent
 from locust import User
 from locust.env import Environment
+from locust.exception import RescheduleTask
 
 from load.drivers.base import Driver, Emit, Frame, Turn
 from load.drivers.dialects.mapping import Dialect
@@ -36,9 +37,10 @@ from load.drivers.mapped_http import MappedHttpDriver
 from load.drivers.mapped_websocket import MappedWebSocketDriver
 from load.drivers.sse import SseDriver
 from load.drivers.websocket import WebSocketDriver
-from load.errors import LoadError
+from load.errors import InstrumentError, LoadError, LocalFault
 from load.metrics.events import Event
-from load.metrics.timeline import Limits, Timeline
+from load.metrics.machine import CLOCKS
+from load.metrics.timeline import Limits, TerminalState, Timeline
 from load.options import Options
 from load.scenarios.accounts import Accounts, Credential
 from load.scenarios.arrivals import Schedule
@@ -78,7 +80,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A turn whose answer has ended and is not booked yet."""
+    """A turn whose answer has ended and is not booked yet; without a state it never came about, by a fault of
+    our own, and never is booked."""
 
     driver: Driver
     origin: Origin
@@ -140,7 +143,10 @@ class AgentUser(User):
         """What a client does while nobody speaks: its idle connections answer pings."""
         for driver in list(self._drivers.values()):
             if isinstance(driver, WebSocketDriver | MappedWebSocketDriver):
-                driver.tend()
+                try:
+                    driver.tend()
+                except LoadError as defect:
+                    self.session.ledger.defects.append(f"{self.scenario}: {defect}")
 
     def wait_time(self) -> float:
         """Seconds until the next intended start; 0 when it is overdue."""
@@ -288,7 +294,7 @@ class AgentUser(User):
         calls it calls `book` for it, before the next turn of that driver. how: a way of the driver to come to
         a stream, else its `stream`."""
         session = self.session
-        timeline = Timeline(session.limits, turn.expected_text)
+        timeline = Timeline(turn.limits, turn.expected_text)
         frames: list[Frame] = []
         utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         origin = Origin(
@@ -302,12 +308,20 @@ class AgentUser(User):
         )
         try:
             (how or driver.stream)(turn.recorded(frames), _both(timeline.take, watch))
+            if timeline.state is None:
+                raise InstrumentError("a stream returned without an end")
         except gevent.GreenletExit:
             # Locust may kill a waiting user in the moment in which its next task begins.
             session.ledger.abandoned(origin, timeline)
             raise
-        except LoadError as defect:
-            session.ledger.defects.append(f"{scenario}: {defect}")
+        except LocalFault as fault:
+            session.ledger.run.health.fault(str(fault))
+            session.ledger.failed_here(origin, timeline)
+            driver.close()
+        except Exception as defect:
+            what = str(defect) if isinstance(defect, LoadError) else f"{type(defect).__name__}: {defect}"
+            session.ledger.defects.append(f"{scenario}: {what}")
+            session.ledger.failed_here(origin, timeline)
             driver.close()
             raise
         finally:
@@ -318,6 +332,8 @@ class AgentUser(User):
     def book(self, followed: Followed, expect: Expect, scenario: str | None = None) -> None:
         """Books a followed turn, under another name where the answer told which."""
         origin, timeline = followed.origin, followed.timeline
+        if timeline.state is None:
+            return
         if scenario is not None:
             origin = dataclasses.replace(origin, scenario=scenario)
         kind = KINDS[type(followed.driver)]
@@ -328,13 +344,19 @@ class AgentUser(User):
         self, method: str, path: str, body: object = None, *, expect: Expect = DONE, scenario: str
     ) -> Response:
         """One request that is no stream, booked under `scenario`."""
-        response = self.http().request(method, path, body)
+        try:
+            response = self.http().request(method, path, body)
+        except LocalFault as fault:
+            self.session.ledger.run.health.fault(str(fault))
+            raise RescheduleTask from fault
         self.book_call(response, expect, scenario)
         return response
 
     def book_call(self, response: Response, expect: Expect, scenario: str) -> None:
-        """A 2xx is DONE, all else REFUSED with its status and problem code."""
+        """A 2xx is DONE, a limit of ours TIMED_OUT, all else REFUSED with its status and problem code."""
         came = DONE if 200 <= response.status < 300 else refused(response.status, response.code)
+        if response.failure in CLOCKS:
+            came = Expect(TerminalState.TIMED_OUT, response.failure)
         took_ns = response.done_ns - response.sent_ns
         seen = self.session.ledger.book_call(
             scenario,

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from load.drivers.base import Frame
+from load.drivers.clock import now_ns
 from load.metrics.outcomes import Outcome, Outcomes
 from load.metrics.run import RAMP, Run, StreamRow
+from load.metrics.standstill import Standstills
 from load.metrics.timeline import TerminalState, Timeline
 from load.scenarios.expect import Expect
 from load.scenarios.kept import Kept
@@ -24,6 +26,8 @@ OF_THE_STREAM: Final = frozenset(
     )
 )
 """Codes that end a stream and leave its run as it is: they do not tell how the run ended."""
+
+STOOD_STILL: Final = "an undeclared end around a standstill of the generator; see to it that it always runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Ledger:
     windows: of the measuring part, None until all users have come; steady_until_ns: its end, monotonic.
     Streams intended outside it are kept apart. executions: how each ended, by its id. abandoned_unseen:
     streams that we left before we knew their id. defects: what went wrong in the instrument itself; any makes
-    the run INVALID.
+    the run INVALID. standstills: of the generator; what they touched and nobody declared is not booked.
     """
 
     write_row: RowSink
@@ -72,6 +76,7 @@ class Ledger:
     refused_in_a_row: int = 0
     windows: Windows | None = None
     steady_until_ns: int | None = None
+    standstills: Standstills = field(default_factory=Standstills)
     _last: dict[int, Ended] = field(default_factory=dict)
 
     def ended(self, connection: object, stream: Ended) -> None:
@@ -91,6 +96,12 @@ class Ledger:
             self.abandoned_unseen += 1
         else:
             self.saw(timeline.execution_id, LEFT)
+
+    def failed_here(self, origin: Origin, timeline: Timeline) -> None:
+        """A stream that ended by a fault of our own: the target may have a row of it, and nothing to answer
+        for."""
+        if timeline.sent is not None:
+            self.abandoned(origin, timeline)
 
     def saw(self, execution_id: str, seen: Seen) -> None:
         """How a run ended for one of its readers; that we left it says least."""
@@ -114,9 +125,7 @@ class Ledger:
     def _book_stream(self, ended: Ended) -> None:
         origin, expect, timeline = ended.origin, ended.expect, ended.timeline
         state = timeline.state
-        if state is None:
-            self.defects.append(f"{origin.scenario}: a stream returned without an end")
-            return
+        assert state is not None, "whoever follows a stream sees to its end"
         seen = expect.differs(state, timeline.code, timeline.status) or expect.deadline_differs(timeline)
         if seen is None and timeline.breaks:
             seen = f"{expect} with breaks: {', '.join(timeline.breaks)}"
@@ -136,6 +145,8 @@ class Ledger:
         outcome = self.outcomes.declare(origin.scenario, str(expect), of_failures=origin.of_failures)
         if seen is None:
             outcome.book_expected()
+        elif not timeline.breaks and self._stood_still(timeline):
+            self.run.health.fault(STOOD_STILL)
         elif outcome.book_unexpected(seen, stream_id, timed_out=state is TerminalState.TIMED_OUT):
             self.recordings[stream_id] = ended.frames
         self._deadline(outcome, expect, timeline)
@@ -160,7 +171,10 @@ class Ledger:
             seen = expect.early(observed_ns) or expect.late(observed_ns)
         self._reached(came.code)
         if seen is not None:
-            self.book_unexpected(scenario, expect, seen, call_id, of_failures=of_failures)
+            timed_out = came.state is TerminalState.TIMED_OUT
+            self.book_unexpected(
+                scenario, expect, seen, call_id, of_failures=of_failures, timed_out=timed_out
+            )
             return seen
         outcome = self.outcomes.declare(scenario, str(expect), of_failures=of_failures)
         outcome.book_expected()
@@ -169,14 +183,30 @@ class Ledger:
         return None
 
     def book_unexpected(
-        self, scenario: str, expect: Expect, seen: str, stream_id: str, *, of_failures: bool
+        self,
+        scenario: str,
+        expect: Expect,
+        seen: str,
+        stream_id: str,
+        *,
+        of_failures: bool,
+        timed_out: bool = False,
     ) -> None:
-        """Books something that nobody declared, seen by the scenario itself."""
+        """Books something that nobody declared, seen by the scenario itself just now."""
         outcome = self.outcomes.declare(scenario, str(expect), of_failures=of_failures)
-        outcome.book_unexpected(seen, stream_id)
+        now = now_ns()
+        if self.standstills.touched(now, now, now):
+            self.run.health.fault(STOOD_STILL)
+        else:
+            outcome.book_unexpected(seen, stream_id, timed_out=timed_out)
 
     def _reached(self, code: str | None) -> None:
         self.refused_in_a_row = self.refused_in_a_row + 1 if code == "unreachable" else 0
+
+    def _stood_still(self, timeline: Timeline) -> bool:
+        ended = timeline.ended_at or now_ns()
+        began = ended if timeline.sent is None else timeline.sent.intended_at
+        return self.standstills.touched(began, ended, now_ns())
 
     def _deadline(self, outcome: Outcome, expect: Expect, timeline: Timeline) -> None:
         if expect.limit_s is None or expect.code is None or timeline.code != expect.code:

@@ -1,0 +1,100 @@
+"""What is booked on the target, and what the generator has to answer for itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from load.drivers.clock import now_ns
+from load.metrics.events import Accepted, Closed, Delta, Event, Finished, Sent
+from load.metrics.run import StreamRow
+from load.metrics.timeline import Limits, Timeline
+from load.scenarios.expect import DONE
+from load.scenarios.ledger import STOOD_STILL, Ended, Ledger, Origin
+from load.verdict.reconcile import LEFT
+
+SECOND: Final = 1_000_000_000
+ORIGIN = Origin("chat_ws", user=1, seed=1, utc="2026-11-25T12:00:00.000Z", word="", busy=False)
+
+
+def ledger() -> tuple[Ledger, list[StreamRow]]:
+    rows: list[StreamRow] = []
+    return Ledger(rows.append), rows
+
+
+def made(*events: Event) -> Timeline:
+    timeline = Timeline(Limits())
+    for event in events:
+        timeline.take(event)
+    return timeline
+
+
+def stream(at_ns: int, *ends: Event) -> Ended:
+    """One that began there and ended so."""
+    timeline = made(Sent(at_ns, at_ns), Accepted(at_ns + 10, "exe_1", 1), *ends)
+    return Ended(ORIGIN, DONE, timeline, [], lambda seen: None)
+
+
+def reset(at_ns: int) -> Closed:
+    return Closed(at_ns, False, None, "network", "reset")
+
+
+def book(still_s: float, ended: Ended) -> Ledger:
+    """The stream, booked by a generator that stood still for so long until a second ago."""
+    found, _ = ledger()
+    now = now_ns()
+    for beat_ns in (now - SECOND - int(still_s * SECOND), now - SECOND, now):
+        found.standstills.beat(beat_ns)
+    found.ended("a connection", ended)
+    found.settle()
+    return found
+
+
+@pytest.mark.parametrize(("still_s", "booked", "faults"), [(0.5, 1, {}), (3.0, 0, {STOOD_STILL: 1})])
+def test_what_a_standstill_may_have_caused_is_not_booked(
+    still_s: float, booked: int, faults: dict[str, int]
+) -> None:
+    """A target may end what a stopped client does not answer."""
+    at_ns = now_ns() - 2 * SECOND
+    found = book(still_s, stream(at_ns, reset(at_ns + SECOND // 2)))
+
+    assert sum(kind.count for kind in found.outcomes.scenarios["chat_ws"].unexpected.values()) == booked
+    assert found.run.health.faults == faults
+
+
+def test_a_broken_stream_is_booked_whatever_the_generator_did() -> None:
+    """No standstill of ours makes a chunk vanish."""
+    at_ns = now_ns() - 2 * SECOND
+    lost = Finished(at_ns + 200, "ab", seq=4, id="exe_1")
+    found = book(3.0, stream(at_ns, Delta(at_ns + 100, at_ns + 100, 2, "a"), lost))
+
+    assert list(found.outcomes.scenarios["chat_ws"].unexpected) == ["BROKEN(loss)"]
+    assert found.run.health.faults == {}
+
+
+def test_what_a_row_sees_during_a_standstill_is_not_booked_either() -> None:
+    """It has no stream to be judged by, but a time."""
+    found, _ = ledger()
+    found.standstills.beat(now_ns() - 3 * SECOND)
+    found.book_unexpected("row", DONE, "nothing came", "unknown", of_failures=True)
+
+    assert (found.outcomes.scenarios["row"].unexpected, found.run.health.faults) == ({}, {STOOD_STILL: 1})
+
+
+def test_a_stream_that_we_failed_leaves_its_row_to_the_target() -> None:
+    """Unfinished, in no rate and no outcome; its execution is one that we left."""
+    found, rows = ledger()
+    found.failed_here(ORIGIN, made(Sent(1, 1), Accepted(10, "exe_1", 1)))
+
+    assert found.executions == {"exe_1": LEFT}
+    assert (found.run.total().unfinished, found.run.total().ended, rows) == (1, 0, [])
+    assert found.outcomes.scenarios == {}
+
+
+def test_a_stream_that_never_left_us_is_nobodys() -> None:
+    """The target has not heard of it."""
+    found, _ = ledger()
+    found.failed_here(ORIGIN, made())
+
+    assert (found.executions, found.abandoned_unseen, found.run.tallies) == ({}, 0, {})
