@@ -31,6 +31,8 @@ MALFORMED: Final = (
     b'{"type": "cancel"}',
 )
 LEFT: Final = ("CANCELLED", "client_disconnected")
+AT_ONCE_S: Final = 1.5
+"""Below the grace of a run whose client may come back."""
 
 
 def code_of(found: dict[str, Any]) -> str:
@@ -49,7 +51,7 @@ def malformed_frames(user: Walker, name: str, expect: Expect) -> None:
             if code_of(found) != "malformed_frame" or found["fatal"] is not False:
                 user.unexpected(name, expect, f"{error(code_of(found))}, fatal {found['fatal']}")
         wire.client.send(frame(TEXT, texts[-1]))
-        user.outcome(name, expect, wire.rest())
+        user.outcome(name, expect, wire.rest(told=True))
 
 
 @row("F2", error("invalid_request"), "intern", harmless=True)
@@ -85,7 +87,7 @@ def _oversize(user: Walker, name: str, expect: Expect, data: bytes) -> None:
         wire.first("delta")
         wire.client.send(data)
         user.outcome(name, expect, wire.rest(), stream_id=execution_id)
-        check_stored(user, name, expect, ended(user, execution_id, token), *LEFT)
+        check_stored(user, name, expect, ended(user, execution_id, token, AT_ONCE_S), *LEFT)
 
 
 @row("F5", closed(1003, "unsupported_media_type"), "intern", harmless=True)
@@ -93,7 +95,7 @@ def binary_frame(user: Walker, name: str, expect: Expect) -> None:
     """A chat as bytes instead of text."""
     with line(user, name, expect, "intern", v1=user.random.random() < 0.5) as wire:
         wire.client.send(frame(BINARY, b'{"message": "Hello"}'))
-        user.outcome(name, expect, wire.rest())
+        user.outcome(name, expect, wire.rest(told=True))
 
 
 @row("F9", error("stream_busy"), "closing", lasts_s=2.0)
@@ -117,7 +119,7 @@ def frame_flood(user: Walker, name: str, expect: Expect) -> None:
     """Frames far faster than allowed: refused one by one, and then that is the end."""
     with line(user, name, expect, "intern", v1=user.random.random() < 0.5) as wire:
         wire.client.send(say(type="ping") * FLOOD)
-        user.outcome(name, expect, wire.rest())
+        user.outcome(name, expect, wire.rest(told=True))
         _check_flood(user, name, expect, wire)
 
 

@@ -76,23 +76,24 @@ class Line:
                 raise Unforeseen(self._terminal(frame))
         raise Unforeseen(self._over(None))
 
-    def rest(self) -> Expect:
-        """How the connection ends, with the name of the fatal frame before it where one comes."""
+    def rest(self, *, told: bool = False) -> Expect:
+        """How the connection ends, with the name of the fatal frame before it. told: that frame comes in the
+        plain contract, too, since something was sent that is not answered otherwise."""
         fatal: str | None = None
         while (frame := self.hear()) is not None:
             self.heard.append(frame)
             if frame.get("fatal") is True:
                 fatal = str(frame["error"].get("code"))
-        return self._over(fatal)
+        return self._over(fatal, told=told)
 
-    def _over(self, fatal: str | None) -> Expect:
+    def _over(self, fatal: str | None, *, told: bool = False) -> Expect:
         client = self.client
         if client.close_code is None:
             return unclosed(client)
         named = client.close_code >= NAMED_FROM or client.close_code == UNSUPPORTED
         reason = client.close_reason if named else None
-        if not self.v1 and fatal is None:
-            return closed(client.close_code, reason)  # outside a request the plain contract has no frames
+        if fatal is None and not (self.v1 or told):
+            return closed(client.close_code, reason)
         return closed(client.close_code, fatal if fatal == reason else f"{fatal}, reason {reason}")
 
     def _terminal(self, frame: Mapping[str, Any]) -> Expect:

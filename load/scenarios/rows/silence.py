@@ -13,11 +13,11 @@ from load.scenarios.profile import (
     WS_PING_TIMEOUT_S,
 )
 from load.scenarios.rows.base import Walker, row
+from load.scenarios.rows.frames import AT_ONCE_S, LEFT
 from load.scenarios.rows.line import closed, line
 from load.scenarios.rows.runs import check_stored, ended, record
 
 PONG_S: Final = WS_PING_INTERVAL_S + WS_PING_TIMEOUT_S
-LEFT: Final = ("CANCELLED", "client_disconnected")
 NORMAL: Final = 1000
 
 
@@ -53,7 +53,7 @@ def no_pongs(user: Walker, name: str, expect: Expect) -> None:
         came = wire.rest()
         after_s = (wire.at - wire.client.began_at) / 1e9
         user.outcome(name, expect, came, after_s=after_s, stream_id=execution_id)
-        check_stored(user, name, expect, ended(user, execution_id, token), *LEFT)
+        check_stored(user, name, expect, ended(user, execution_id, token, AT_ONCE_S), *LEFT)
 
 
 @row("F14", closed(NORMAL), "endless", lasts_s=1.0)
@@ -65,7 +65,7 @@ def goodbye(user: Walker, name: str, expect: Expect) -> None:
         wire.first("delta")
         wire.client.send_close(NORMAL)
         user.outcome(name, expect, wire.rest(), stream_id=execution_id)
-        check_stored(user, name, expect, ended(user, execution_id, token), *LEFT)
+        check_stored(user, name, expect, ended(user, execution_id, token, AT_ONCE_S), *LEFT)
 
 
 @row("F14", closed(NORMAL), "endless", lasts_s=1.0)
