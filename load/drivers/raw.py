@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -22,9 +21,9 @@ from urllib.parse import urlsplit
 import orjson
 from websockets.frames import Frame, Opcode
 
-from load.drivers.clock import ask_for_stamps, now_ns
+from load.drivers.clock import now_ns
 from load.drivers.watchdog import Wait
-from load.drivers.wire import Wire, address_of
+from load.drivers.wire import Wire
 
 HEAD_END: Final = b"\r\n\r\n"
 CLOSE_STATUS_BYTES: Final = 2
@@ -71,12 +70,9 @@ class RawClient:
 
     @classmethod
     def connect(cls, url: str, limit_ns: int, receive_buffer: int | None = None) -> RawClient:
-        """Raises OSError. limit_ns: so long all may take; then reads end. receive_buffer: SO_RCVBUF."""
+        """Raises as `Wire.connect`. limit_ns: so long all may take; then reads end."""
         began = now_ns()
-        if receive_buffer is None:
-            wire = Wire.connect(url, limit_ns)
-        else:
-            wire = Wire(_narrow(url, limit_ns, receive_buffer))
+        wire = Wire.connect(url, limit_ns, receive_buffer=receive_buffer)
         # `total`: unlike the other clocks it also ends a wait while bytes lie there that nobody reads.
         wire.watch(Wait("total", began, limit_ns, began + limit_ns, limit_ns))
         return cls(url, wire, began)
@@ -239,20 +235,3 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
 def say(**fields: object) -> bytes:
     """A JSON object in a text frame."""
     return frame(TEXT, orjson.dumps(fields))
-
-
-def _narrow(url: str, limit_ns: int, receive_buffer: int) -> socket.socket:
-    """A connection that takes few bytes before they are read."""
-    host, port = address_of(url)
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        # Before connecting, or the window that is promised is larger.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(limit_ns / 1e9)
-        sock.connect((host, port))
-        sock.settimeout(None)
-    except OSError:
-        sock.close()
-        raise
-    ask_for_stamps(sock)
-    return sock

@@ -38,11 +38,25 @@ class Wire:
         self.wait: Wait | None = None
 
     @classmethod
-    def connect(cls, url: str, timeout_ns: int, clock: Clock = CLOCK, watchdog: Watchdog = WATCHDOG) -> Wire:
-        """Raises OSError (TimeoutError when the time is over), LocalFault where it is our own doing."""
+    def connect(
+        cls,
+        url: str,
+        timeout_ns: int,
+        clock: Clock = CLOCK,
+        watchdog: Watchdog = WATCHDOG,
+        *,
+        receive_buffer: int | None = None,
+    ) -> Wire:
+        """Raises OSError (TimeoutError when the time is over), LocalFault where it is our own doing.
+
+        receive_buffer: SO_RCVBUF, for a client that takes few bytes before they are read.
+        """
         host, port = address_of(url)
         try:
-            sock = socket.create_connection((host, port), timeout=timeout_ns / 1e9)
+            if receive_buffer is None:
+                sock = socket.create_connection((host, port), timeout=timeout_ns / 1e9)
+            else:
+                sock = _narrow(host, port, timeout_ns / 1e9, receive_buffer)
         except OSError as error:
             reason = OURS.get(_number(error))
             if reason is not None:
@@ -101,6 +115,19 @@ class Wire:
         with contextlib.suppress(OSError):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+
+
+def _narrow(host: str, port: int, timeout_s: float, receive_buffer: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        # Before connecting, or the window that is promised is larger.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.settimeout(timeout_s)
+        sock.connect((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def address_of(url: str) -> tuple[str, int]:
