@@ -75,6 +75,7 @@ class Line:
     """One connection and the run it follows at this moment."""
 
     def __init__(self, service: Service, agent: Agent, person: Person, logs: dict[str, Log]) -> None:
+        self.service = service
         self.logs = logs
         self.run: str | None = None
         self.next_seq = 1
@@ -115,7 +116,8 @@ class Line:
     def check(self, frame: Frame, raw: str) -> None:
         if frame["type"] == "resumed":
             assert self.run is None, "a second run on one connection"
-            self.run, self.next_seq = frame["execution_id"], frame["from_seq"]
+            self.next_seq = frame["from_seq"]
+            self.run = None if self.is_behind_the_end(frame) else frame["execution_id"]
         elif "seq" in frame:
             if self.run is None:
                 self.run, self.next_seq = frame["execution_id"], 1
@@ -127,6 +129,12 @@ class Line:
         elif frame["type"] == "error":
             code = frame["error"]["code"]
             assert code == "superseded" if frame["fatal"] else code in REFUSALS, raw
+
+    def is_behind_the_end(self, resumed: Frame) -> bool:
+        """Whether nothing follows, since the client said that it had seen the terminal frame."""
+        if resumed["status"] in ("QUEUED", "RUNNING"):
+            return False
+        return bool(resumed["from_seq"] > self.service.run(resumed["execution_id"])["last_seq"])
 
     def read_to(self, kind: str) -> None:
         """Reads on to a frame of this type, or to the close."""
