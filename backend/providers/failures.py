@@ -123,7 +123,7 @@ def retry_after(value: str | None) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for a year of twenty digits
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)

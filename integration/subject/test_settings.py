@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from backend.settings import Settings, StartupRefused, load_settings
@@ -35,6 +37,7 @@ from backend.settings import Settings, StartupRefused, load_settings
         ("PROVIDERS", "not json"),
         ("PROVIDERS", '[{"name": "a"}]'),
         ("PROVIDERS", '[{"name": "a", "base_url": "ftp://x", "models": ["m"]}]'),
+        ("PROVIDERS", '{"name": "a"}'),
     ],
 )
 def test_bad_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -83,6 +86,47 @@ def test_a_provider_hides_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sk-secret" not in repr(load_settings())
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("name", "a b"),
+        ("base_url", "https://x.example/v1?key=sk-secret"),
+        ("base_url", "https://user:sk-secret@x.example/v1"),
+        ("base_url", "https://x.example:99999/v1"),
+        ("base_url", "https://x..example/v1"),
+        ("base_url", "https://:443/v1"),
+        ("base_url", "https://x.example/\x7f"),
+        ("models", []),
+        ("models", ["a*b"]),
+        ("models", [""]),
+        ("api_key", "sk-secret\r\nX-Planted: 1"),
+        ("api_key", "sk-sécret"),
+        ("api_key", ""),
+        ("apikey", "sk-secret"),
+    ],
+)
+def test_bad_provider_names_its_member(monkeypatch: pytest.MonkeyPatch, member: str, value: object) -> None:
+    """The refusal leads to the place in the list; no value of it is told, be it the key."""
+    entry = {"name": "a", "base_url": "https://x.example/v1", "models": ["m*"], member: value}
+    monkeypatch.setenv("BACKEND_PROVIDERS", json.dumps([entry]))
+
+    with pytest.raises(StartupRefused) as refused:
+        load_settings()
+
+    assert str(refused.value).startswith(f"configuration: BACKEND_PROVIDERS.0.{member}")
+    assert "cret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_providers_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two entries of one name could not be told apart in the attempts of a run."""
+    entry = {"name": "a", "base_url": "https://x.example/v1", "models": ["m*"]}
+    monkeypatch.setenv("BACKEND_PROVIDERS", json.dumps([entry, entry]))
+
+    with pytest.raises(StartupRefused, match=r"^configuration: BACKEND_PROVIDERS: each entry needs a name"):
+        load_settings()
+
+
 DEFAULTS = {
     "host": "127.0.0.1", "port": 8000, "db_pool_size": 10, "db_lock_timeout": 1,
     "http_max_body_bytes": 65_536,
@@ -91,7 +135,8 @@ DEFAULTS = {
     "inter_chunk_timeout": 15, "total_deadline": 120, "max_output_tokens": 2048, "ws_frames_per_sec": 20,
     "ws_strikes": 5, "heartbeat_interval": 15, "send_timeout": 5, "close_grace": 1, "socket_sndbuf": 32_768,
     "recheck_interval": 60, "max_connections": 2000, "max_connections_per_user": 8, "resume_grace": 15,
-    "replay_ttl": 120, "drain_timeout": 10,
+    "replay_ttl": 120, "drain_timeout": 10, "providers": (), "provider_max_attempts": 2, "retry_after_cap": 2,
+    "connect_timeout": 5, "max_event_bytes": 262_144,
 }  # fmt: skip
 
 
