@@ -602,10 +602,11 @@ PIECES = ["Grüße, ", "世界! ", "😀é\r\n"]
 
 
 def events(line_end: bytes) -> Script:
-    """The answer with its lines ended so."""
+    """The answer with its lines ended so; each event has two, or a line end cut in two would not matter."""
     end = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).encode()
     usage = event(usage={"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9})
-    whole = b"".join(map(event, PIECES)) + b"data: " + end + b"\n\n" + usage + b"data: [DONE]\n\n"
+    whole = b"".join(map(event, PIECES)) + b"data: " + end + b"\n\n" + usage
+    whole = whole.replace(b"data: {", b"data: {\ndata: ") + b"data: [DONE]\n\n"
     return [["chunk_split", 1], raw(whole.replace(b"\n", line_end))]
 
 
