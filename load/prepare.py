@@ -26,7 +26,8 @@ from load.scenarios.profile import AGENTS, TARGET_ENV, provider_env
 from load.scenarios.prompts import PromptSource, load_prompts
 from load.scenarios.rest import Rest, look
 from load.scenarios.rows.base import Walker
-from load.scenarios.walk import Due, Walk
+from load.scenarios.rows.needed import due
+from load.scenarios.walk import Walk
 from load.target.config import CoverageMode, bundled
 from load.target.launch import Target, launch
 from load.target.provider import Provider
@@ -77,7 +78,7 @@ def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, lim
             accounts=facts.accounts,
             agents=facts.agents,
             failures=failures,
-            walk=Walk({name: Due(ROWS[name].times, ROWS[name].lasts_s) for name in failures}, options.seed),
+            walk=Walk(due(failures), options.seed),
             ledger=ledger,
             prompts=lambda user: PromptSource(conversations, options.seed, user),
             limits=limits,

@@ -11,7 +11,7 @@ ROWS = {
     "short": Due(2, 0.1),
     "long": Due(2, 5.0),
     "middle": Due(2, 1.0),
-    "once": Due(1, 2.0),
+    "once": Due(1, 2.0, again=False),
 }
 
 

@@ -59,7 +59,7 @@ def test_a_timeout_at_twice_its_limit_is_late(tmp_path: Path) -> None:
 
     (reason,) = run.reasons
     error = "ERROR(first_token_timeout)"
-    late = f"{error} late: after more than 2.25 s, configured 1.5 s"
+    late = f"{error} late: after more than 2.625 s, configured 1.5 s"
     assert every_stream("first_token_timeout", late, error).fullmatch(reason)
     assert run.code == 1
     deadline = run.run["deadlines"]["first_token_timeout"]

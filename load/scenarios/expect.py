@@ -10,8 +10,10 @@ from typing import Final
 
 from load.metrics.timeline import TerminalState, Timeline
 
+LATE = " late: "
 LATE_ALLOWANCE_S = 0.25
-"""A deadline may be answered this much late, or half its limit where that is more: a timer that fires at
+LATE_ALLOWANCE = 0.75
+"""A deadline may be answered so much late, or so much of its limit where that is more: a timer that fires at
 twice its limit is outside, a busy two-core machine is inside."""
 
 CLOCKS = ("first_token_timeout", "inter_chunk_timeout", "deadline_exceeded")
@@ -74,9 +76,9 @@ class Expect:
         """That the deadline was answered too late, as text; None where it was not, or none was declared."""
         if self.limit_s is None:
             return None
-        latest_s = self.limit_s + max(LATE_ALLOWANCE_S, self.limit_s / 2)
+        latest_s = self.limit_s + max(LATE_ALLOWANCE_S, self.limit_s * LATE_ALLOWANCE)
         if observed_ns > latest_s * 1e9:
-            return f"{self} late: after more than {latest_s:g} s, configured {self.limit_s:g} s"
+            return f"{self}{LATE}after more than {latest_s:g} s, configured {self.limit_s:g} s"
         return None
 
     def early(self, observed_ns: int) -> str | None:
@@ -109,6 +111,11 @@ class Expect:
         if timeline.state is TerminalState.CUT_OFF or (errored is not None and errored.fatal):
             return None
         return f"{self}, then closed with {close.code}"
+
+
+def by_our_clock(state: TerminalState, seen: str) -> bool:
+    """Whether an undeclared ending rests on a time that we took ourselves."""
+    return state is TerminalState.TIMED_OUT or LATE in seen
 
 
 def outcome(state: TerminalState, code: str | None = None, status: int | None = None) -> str:

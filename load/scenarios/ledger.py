@@ -12,7 +12,7 @@ from load.metrics.outcomes import Outcome, Outcomes
 from load.metrics.run import RAMP, Run, StreamRow
 from load.metrics.standstill import Standstills
 from load.metrics.timeline import TerminalState, Timeline
-from load.scenarios.expect import Expect
+from load.scenarios.expect import Expect, by_our_clock
 from load.scenarios.kept import Kept
 from load.scenarios.windows import Windows
 from load.verdict.reconcile import LEFT, Seen
@@ -147,7 +147,7 @@ class Ledger:
             outcome.book_expected()
         elif not timeline.breaks and self._stood_still(timeline):
             self.run.health.fault(STOOD_STILL)
-        elif outcome.book_unexpected(seen, stream_id, timed_out=state is TerminalState.TIMED_OUT):
+        elif outcome.book_unexpected(seen, stream_id, timed_out=by_our_clock(state, seen)):
             self.recordings[stream_id] = ended.frames
         self._deadline(outcome, expect, timeline)
         ended.tell(seen)
@@ -171,7 +171,7 @@ class Ledger:
             seen = expect.early(observed_ns) or expect.late(observed_ns)
         self._reached(came.code)
         if seen is not None:
-            timed_out = came.state is TerminalState.TIMED_OUT
+            timed_out = by_our_clock(came.state, seen)
             self.book_unexpected(
                 scenario, expect, seen, call_id, of_failures=of_failures, timed_out=timed_out
             )

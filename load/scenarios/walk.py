@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """How often a row must come at least, and how long it takes at most. A row due once comes only once."""
+    """How often a row must come at least, how long it takes at most, and whether it may come again."""
 
     times: int
     lasts_s: float
+    again: bool = True
 
 
 class Walk:
@@ -27,7 +28,7 @@ class Walk:
     def take(self, left_s: float) -> str | None:
         """The next row that ends within `left_s`; None when nothing that is due does."""
         if not self._left:
-            self._left = self._shuffled([name for name, row in self._rows.items() if row.times > 1])
+            self._left = self._shuffled([name for name, row in self._rows.items() if row.again])
         for name in self._left:
             if self._rows[name].lasts_s < left_s:
                 self._left.remove(name)

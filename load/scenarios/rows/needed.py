@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from load.scenarios.rows.base import ROWS
+from load.scenarios.walk import Due
 from load.verdict.behaviour import Needed
+
+
+def due(names: Collection[str]) -> dict[str, Due]:
+    """What failure users have to do for `needed`: each row twice, or once each of its variants."""
+    found = {}
+    for name in names:
+        row = ROWS[name]
+        alone = sum(ROWS[other].id == row.id for other in names) == 1
+        found[name] = Due(row.times if alone else 1, row.lasts_s, again=row.times > 1)
+    return found
 
 
 def needed(rows: Mapping[str, str], *, while_measuring: bool) -> tuple[Needed, ...]:
