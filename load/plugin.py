@@ -215,6 +215,8 @@ class Plugin:
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown))
             raise
+        if options.host is not None:
+            announce(options, kinds, prepared.session.failures)
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
         run.walkers = sum(kind.fixed_count or options.users for kind in kinds if kind.of_failures)
         self.environment.user_classes = list(kinds)
@@ -337,6 +339,16 @@ class exiting:  # noqa: N801  # reads as a statement
         if isinstance(error, Exception):
             logging.getLogger("streamgauge").error("a defect in the instrument", exc_info=error)
             sys.exit(int(ExitCode.INVALID))
+
+
+def announce(options: Options, kinds: list[type[AgentUser]], failures: tuple[str, ...]) -> None:
+    """What will be sent to a server that others may use, how fast and to whom."""
+    shares = sum(kind.weight for kind in kinds)
+    who = ", ".join(f"{kind.scenario} {kind.weight / shares:.0%}" for kind in kinds)
+    per_s = options.users / options.think_s
+    say(f"to {options.host}: {options.users} users ({who}), about {per_s:.3g} messages a second together")
+    if failures:
+        say(f"failures ({options.failures}): {', '.join(failures)}")
 
 
 def one_at_a_time(stop: Callable[[], None]) -> Callable[[], None]:

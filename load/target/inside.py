@@ -98,7 +98,10 @@ def serve_with_uvicorn(app: App) -> None:
                 host, port = sockets[0].getsockname()[:2]
                 print(json.dumps({"listening": f"http://{host}:{port}"}), flush=True)  # noqa: T201
 
-    config = uvicorn.Config(app, ws="websockets-sansio", timeout_graceful_shutdown=2)
+    # A line for each request costs time that is not the app's, and would hold tokens that travel in a query.
+    config = uvicorn.Config(
+        app, ws="websockets-sansio", timeout_graceful_shutdown=2, log_level="warning", access_log=False
+    )
     Server(config).run(sockets=[socket.create_server(("127.0.0.1", 0))])
 
 

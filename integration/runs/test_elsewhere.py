@@ -1,0 +1,93 @@
+"""Somebody else's app, measured by a configuration file alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.runs.locust import ROOT, Ended, headless
+
+CONFIG = ROOT / "integration" / "elsewhere" / "streamgauge.toml"
+EXPECTED = {
+    "live": "DONE",
+    "events": "DONE",
+    "model_stalls": "ERROR(model_slow)",
+    "model_busy": "ERROR(model_busy)",
+    "model_breaks_off": "ERROR(model_gone)",
+}
+pytestmark = pytest.mark.holds
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A dozen visitors; their tokens end after 6 s and are renewed at 80 % of that."""
+    reports = tmp_path_factory.mktemp("reports")
+    return headless(
+        "--config", str(CONFIG), "-u", "12", "-r", "12", "-t", "16s", "--seed", "3", reports=reports
+    )
+
+
+def test_everything_ended_as_the_file_expects(run: Ended) -> None:
+    """Ordinary answers and every failure of the model, over both wires, in the app's own words."""
+    scenarios: dict[str, Any] = run.run["scenarios"]
+
+    assert run.reasons == [], run.out
+    assert {name: entry["expected"] for name, entry in scenarios.items()} == EXPECTED
+    assert {name for name, entry in scenarios.items() if entry["unexpected"]} == set()
+
+
+def test_what_clients_saw_is_what_the_app_stored(run: Ended) -> None:
+    """Its own table of answers has as many of each outcome; those that the end of the run cut off are known."""
+    with closing(sqlite3.connect(run.folder / "scratch" / "helpdesk.db")) as database:
+        stored = Counter(dict(database.execute("select outcome, count(*) from answers group by outcome")))
+    seen = {name: entry["total"] for name, entry in run.run["scenarios"].items()}
+    expected = Counter(
+        given=seen["live"] + seen["events"],
+        model_slow=seen["model_stalls"],
+        model_busy=seen["model_busy"],
+        model_gone=seen["model_breaks_off"],
+    )
+
+    assert expected - stored == Counter()
+    assert (stored - expected).total() <= run.run["streams"]["unfinished"]
+
+
+def test_the_providers_share_is_known(run: Ended) -> None:
+    """The scripted provider's journal tells how long the app held each chunk, and its own delay of 30 ms."""
+    figures = run.run["metrics"]["undisturbed"]
+
+    assert figures["relay_ms"]["n"] > 500
+    assert 28 <= figures["provider_ms"]["p50"] <= 60
+    assert figures["backend_ttft_ms"]["p50"] <= figures["ttft_ms"]["p50"] - 28
+
+
+def test_lines_of_the_app_are_covered_and_nothing_of_ours_is_told_of_its_users(run: Ended) -> None:
+    """Its package has the name of our own; no token and no password is in what the run leaves."""
+    assert "backend/tokens.py" in run.run["coverage"]["files"]
+    assert run.run["target"]["settings"]["OPENAI_API_KEY"] == "…"
+    for file in run.folder.rglob("*"):
+        if file.is_file() and "scratch" not in file.parts:
+            assert b"word-3" not in file.read_bytes(), file
+            assert b"eyJhbGciOi" not in file.read_bytes(), file
+
+
+def test_a_refused_login_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    """One line with the hook and what it said."""
+    text = CONFIG.read_text().replace('users = "visitors.csv"', 'users = "strangers.csv"')
+    (tmp_path / "hooks.py").write_text((CONFIG.parent / "hooks.py").read_text())
+    (tmp_path / "strangers.csv").write_text("name,password\nnobody,nothing\n")
+    (tmp_path / "streamgauge.toml").write_text(f'app_dir = "{CONFIG.parent}"\n{text}')
+    run = headless(
+        "--config", str(tmp_path / "streamgauge.toml"), "-u", "2", "-t", "3s", reports=tmp_path / "r"
+    )
+
+    assert run.code == 7
+    assert run.lines[-1] == (
+        "TARGET_DOWN: streamgauge.toml: auth: login = hooks.py:login refused account 0:"
+        " HTTPError: HTTP Error 401: Unauthorized"
+    )
