@@ -42,7 +42,7 @@ def test_everything_ended_as_the_file_expects(run: Ended) -> None:
 
 
 def test_what_clients_saw_is_what_the_app_stored(run: Ended) -> None:
-    """Its own table of answers has as many of each outcome; those that the end of the run cut off are known."""
+    """Its own table of answers has as many of each outcome; what the end of the run cut off is known."""
     with closing(sqlite3.connect(run.folder / "scratch" / "helpdesk.db")) as database:
         stored = Counter(dict(database.execute("select outcome, count(*) from answers group by outcome")))
     seen = {name: entry["total"] for name, entry in run.run["scenarios"].items()}
