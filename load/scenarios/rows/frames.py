@@ -9,7 +9,7 @@ import orjson
 from load.drivers.raw import BINARY, CONT, TEXT, frame, say
 from load.scenarios.expect import DONE, Expect, error
 from load.scenarios.rows.base import Walker, row
-from load.scenarios.rows.line import Line, closed, line
+from load.scenarios.rows.line import Line, closed, line, told
 from load.scenarios.rows.runs import check_stored, ended
 
 STRIKES: Final = 5
@@ -44,7 +44,7 @@ def code_of(found: dict[str, Any]) -> str:
 def malformed_frames(user: Walker, name: str, expect: Expect) -> None:
     """Frames that are none: four are forgiven, the fifth ends the connection."""
     texts = user.random.sample(MALFORMED, STRIKES)
-    with line(user, name, expect, "intern", v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "intern") as wire:
         for text in texts[:-1]:
             wire.client.send(frame(TEXT, text))
             found = wire.first("error")
@@ -82,7 +82,7 @@ def oversize_fragments(user: Walker, name: str, expect: Expect) -> None:
 
 def _oversize(user: Walker, name: str, expect: Expect, data: bytes) -> None:
     token = user.spare_token(4)
-    with line(user, name, expect, "endless", token=token, v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "endless", token=token) as wire:
         execution_id = wire.chat(user.turn("Tell me more."))
         wire.first("delta")
         wire.client.send(data)
@@ -93,7 +93,7 @@ def _oversize(user: Walker, name: str, expect: Expect, data: bytes) -> None:
 @row("F5", closed(1003, "unsupported_media_type"), "intern", harmless=True)
 def binary_frame(user: Walker, name: str, expect: Expect) -> None:
     """A chat as bytes instead of text."""
-    with line(user, name, expect, "intern", v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "intern") as wire:
         wire.client.send(frame(BINARY, b'{"message": "Hello"}'))
         user.outcome(name, expect, wire.rest(told=True))
 
@@ -101,7 +101,7 @@ def binary_frame(user: Walker, name: str, expect: Expect) -> None:
 @row("F9", error("stream_busy"), "closing", lasts_s=2.0)
 def second_chat(user: Walker, name: str, expect: Expect) -> None:
     """A second chat while an answer streams is refused, and the answer is not touched."""
-    with line(user, name, expect, "closing", v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "closing") as wire:
         wire.chat(user.turn("One thing."))
         wire.first("delta")
         wire.client.send(say(type="chat", message="And another.", request_id=wire.correlation_id))
@@ -117,7 +117,7 @@ def second_chat(user: Walker, name: str, expect: Expect) -> None:
 @row("F10", closed(4429, "rate_limited"), "intern", lasts_s=0.5)
 def frame_flood(user: Walker, name: str, expect: Expect) -> None:
     """Frames far faster than allowed: refused one by one, and then that is the end."""
-    with line(user, name, expect, "intern", v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "intern") as wire:
         wire.client.send(say(type="ping") * FLOOD)
         user.outcome(name, expect, wire.rest(told=True))
         _check_flood(user, name, expect, wire)

@@ -9,7 +9,7 @@ from load.scenarios.expect import Expect, refused
 from load.scenarios.profile import HTTP_HEADER_TIMEOUT_S
 from load.scenarios.rows.base import Walker, row
 from load.scenarios.rows.handshake import bearer, knock
-from load.scenarios.rows.line import LIMIT_NS, UNREACHABLE, answered, stream_url
+from load.scenarios.rows.line import LIMIT_NS, answered, stream_url, told
 
 NEVER_FINISHED: Final = (b"", b"GET /api/ag", b"GET /api/agents HTTP/1.1\r\nHost: x\r\nX-Half: ")
 LONG_LINE: Final = {"x-long": "x" * 8192}
@@ -20,18 +20,13 @@ LARGE: Final = {"x-long": "x" * 65_537}
 @row("H12", refused(408, None, HTTP_HEADER_TIMEOUT_S), lasts_s=HTTP_HEADER_TIMEOUT_S + 0.3)
 def endless_headers(user: Walker, name: str, expect: Expect) -> None:
     """No byte, half a line or half a header, and then silence: a bare answer, and the end."""
-    try:
-        with RawClient.connect(stream_url(user, "intern"), LIMIT_NS) as client:
-            client.send(user.random.choice(NEVER_FINISHED))
-            answer = client.answer()
-            after_s = (client.arrived_at - client.began_at) / 1e9
-            behind = client.read_to_end()
-            user.outcome(name, expect, answered(answer, client), after_s=after_s)
-    except OSError:
-        user.outcome(name, expect, UNREACHABLE)
-        return
-    if answer.body or behind or client.ended != "fin":
-        user.unexpected(name, expect, f"{expect} that is not bare, or not the end")
+    with told(user, name, expect), RawClient.connect(stream_url(user, "intern"), LIMIT_NS) as client:
+        client.send(user.random.choice(NEVER_FINISHED))
+        answer = client.answer()
+        after_s = (client.arrived_at - client.began_at) / 1e9
+        user.outcome(name, expect, answered(answer, client), after_s=after_s)
+        if answer.body or client.read_to_end() or client.ended != "fin":
+            user.unexpected(name, expect, f"{expect} that is not bare, or not the end")
 
 
 @row("H13", refused(431, None), "intern")

@@ -1,8 +1,8 @@
 """A WebSocket that a row speaks by hand: what its driver would never send, and what then comes.
 
-    with line(user, name, expect, "intern") as wire:
+    with told(user, name, expect), line(user, "intern") as wire:
         wire.client.send(frame(BINARY, b"{}"))
-        user.outcome(name, expect, wire.rest())
+        user.outcome(name, expect, wire.rest(told=True))
 
 Where something else comes than the row waits for, the block is left and that is its outcome.
 """
@@ -34,11 +34,12 @@ UNREACHABLE: Final = Expect(TerminalState.REFUSED, "unreachable")
 
 
 class Unforeseen(Exception):
-    """Something else came than the row waits for."""
+    """Something else came than the row waits for. stream_id: where the target's log tells more."""
 
     def __init__(self, came: Expect) -> None:
         super().__init__(str(came))
         self.came = came
+        self.stream_id = "unknown"
 
 
 class Line:
@@ -142,36 +143,37 @@ class Line:
 
 
 @contextmanager
-def line(
-    user: Walker,
-    name: str,
-    expect: Expect,
-    agent: str,
-    *,
-    token: str | None = None,
-    v1: bool = True,
-    headers: Mapping[str, str] | None = None,
-) -> Iterator[Line]:
-    """An open connection of this row, past `ready`. Books what is unforeseen in the block as the outcome."""
-    correlation_id, traced = trace_headers()
+def told(user: Walker, name: str, expect: Expect) -> Iterator[None]:
+    """Books what is unforeseen in the block as the outcome of the row."""
     try:
-        with RawClient.connect(stream_url(user, agent), LIMIT_NS) as client:
-            wire = Line(user, client, correlation_id, v1=v1)
-            offered = {"sec-websocket-protocol": V1} if v1 else {}
-            client.send(client.handshake({**user.headers(token), **traced, **offered, **(headers or {})}))
-            answer = client.answer()
+        yield
+    except Unforeseen as unforeseen:
+        user.outcome(name, expect, unforeseen.came, stream_id=unforeseen.stream_id)
+    except OSError:
+        user.outcome(name, expect, UNREACHABLE)
+
+
+@contextmanager
+def line(user: Walker, agent: str, *, token: str | None = None) -> Iterator[Line]:
+    """An open connection of this row in one of the two contracts, past `ready`; in a `told` block."""
+    correlation_id, traced = trace_headers()
+    v1 = user.random.random() < 0.5
+    offered = {"sec-websocket-protocol": V1} if v1 else {}
+    with RawClient.connect(stream_url(user, agent), LIMIT_NS) as client:
+        wire = Line(user, client, correlation_id, v1=v1)
+        client.send(client.handshake({**user.headers(token), **traced, **offered}))
+        answer = client.answer()
+        try:
             if answer.status != 101:
                 raise Unforeseen(answered(answer, client))
             if v1:
                 wire.first("ready")
-            try:
-                yield wire
-            finally:
-                wire.left()
-    except Unforeseen as unforeseen:
-        user.outcome(name, expect, unforeseen.came, stream_id=correlation_id)
-    except OSError:
-        user.outcome(name, expect, UNREACHABLE)
+            yield wire
+        except Unforeseen as unforeseen:
+            unforeseen.stream_id = correlation_id
+            raise
+        finally:
+            wire.left()
 
 
 def stream_url(user: Walker, agent: str) -> str:

@@ -14,7 +14,7 @@ from load.scenarios.profile import (
 )
 from load.scenarios.rows.base import Walker, row
 from load.scenarios.rows.frames import AT_ONCE_S, LEFT
-from load.scenarios.rows.line import closed, line
+from load.scenarios.rows.line import closed, line, told
 from load.scenarios.rows.runs import check_stored, ended, record
 
 PONG_S: Final = WS_PING_INTERVAL_S + WS_PING_TIMEOUT_S
@@ -29,7 +29,7 @@ NORMAL: Final = 1000
 )
 def no_first_frame(user: Walker, name: str, expect: Expect) -> None:
     """Connects and says nothing."""
-    with line(user, name, expect, "intern", v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "intern") as wire:
         came = wire.rest()
         user.outcome(name, expect, came, after_s=(wire.at - wire.client.began_at) / 1e9)
 
@@ -37,7 +37,7 @@ def no_first_frame(user: Walker, name: str, expect: Expect) -> None:
 @row("F12", closed(4408, "idle_timeout", WS_IDLE_TIMEOUT_S), "intern", lasts_s=WS_IDLE_TIMEOUT_S + 0.5)
 def idle_connection(user: Walker, name: str, expect: Expect) -> None:
     """Says one thing and then nothing more; that it answers pings is no reason to keep it."""
-    with line(user, name, expect, "intern", v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "intern") as wire:
         spoken_at = wire.client.send(say(type="ping"))
         came = wire.rest()
         user.outcome(name, expect, came, after_s=(wire.at - spoken_at) / 1e9)
@@ -47,7 +47,7 @@ def idle_connection(user: Walker, name: str, expect: Expect) -> None:
 def no_pongs(user: Walker, name: str, expect: Expect) -> None:
     """Reads its answer, but does not answer pings: given up, and its run with it."""
     token = user.spare_token(4)
-    with line(user, name, expect, "endless", token=token, v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "endless", token=token) as wire:
         wire.client.pongs = False
         execution_id = wire.chat(user.turn("I am listening."))
         came = wire.rest()
@@ -60,7 +60,7 @@ def no_pongs(user: Walker, name: str, expect: Expect) -> None:
 def goodbye(user: Walker, name: str, expect: Expect) -> None:
     """A close frame in the middle of an answer is echoed, and the run ends."""
     token = user.spare_token(4)
-    with line(user, name, expect, "endless", token=token, v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "endless", token=token) as wire:
         execution_id = wire.chat(user.turn("Never mind."))
         wire.first("delta")
         wire.client.send_close(NORMAL)
@@ -72,7 +72,7 @@ def goodbye(user: Walker, name: str, expect: Expect) -> None:
 def goodbye_for_now(user: Walker, name: str, expect: Expect) -> None:
     """The same of a client that will come back: the run goes on without it, until somebody cancels it."""
     token = user.spare_token(4)
-    with line(user, name, expect, "endless", token=token, v1=user.random.random() < 0.5) as wire:
+    with told(user, name, expect), line(user, "endless", token=token) as wire:
         turn = user.turn("Go on without me.", extra={"on_disconnect": "continue"})
         execution_id = wire.chat(turn)
         wire.first("delta")

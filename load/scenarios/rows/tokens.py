@@ -12,7 +12,7 @@ from load.drivers.raw import say
 from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.rows.base import Walker, row
 from load.scenarios.rows.handshake import bearer, check_same, knock
-from load.scenarios.rows.line import closed, line
+from load.scenarios.rows.line import closed, line, told
 
 TTL_S: Final = 2
 SHORTEST_TTL_S: Final = 1
@@ -49,8 +49,7 @@ def expired_token(user: Walker, name: str, expect: Expect) -> None:
 def token_expires_idle(user: Walker, name: str, expect: Expect) -> None:
     """A token that ends while nothing is going on, in both contracts."""
     made = brief_token(user, TTL_S)
-    v1 = user.random.random() < 0.5
-    with line(user, name, expect, "intern", token=secret_in(made), v1=v1) as wire:
+    with told(user, name, expect), line(user, "intern", token=secret_in(made)) as wire:
         wire.client.send(say(type="ping"))  # or the time for a first frame would be over first
         came = wire.rest()
         user.outcome(name, expect, came, after_s=(wire.at - made.sent_ns) / 1e9)
@@ -60,8 +59,7 @@ def token_expires_idle(user: Walker, name: str, expect: Expect) -> None:
 def token_expires_in_run(user: Walker, name: str, expect: Expect) -> None:
     """A token that ends while an answer runs: the answer is finished, and the connection right behind it."""
     made = brief_token(user, TTL_S)
-    v1 = user.random.random() < 0.5
-    with line(user, name, expect, "lengthy", token=secret_in(made), v1=v1) as wire:
+    with told(user, name, expect), line(user, "lengthy", token=secret_in(made)) as wire:
         wire.chat(user.turn("Take your time."))
         answer, done_at = wire.answer(), wire.at
         came = wire.rest()
