@@ -8,7 +8,7 @@ from load.drivers.http import Response
 from load.scenarios.expect import DONE, Expect, error, refused
 from load.scenarios.profile import AGENTS, MAX_RUNS_PER_USER, RATE_BURST, RATE_PER_MIN
 from load.scenarios.rows.base import UNKNOWN_AGENT, Walker, row
-from load.scenarios.rows.runs import going, make_agent
+from load.scenarios.rows.runs import archive, going, make_agent
 
 NEXT_TOKEN_MS: Final = 60_000 / RATE_PER_MIN
 TRIES: Final = 20
@@ -119,7 +119,7 @@ def agent_paused(user: Walker, name: str, expect: Expect) -> None:
     user.stream(user.http(agent), user.turn("And over there?"), refused(409, "agent_paused"), "paused_http")
     user.admin.request("POST", f"{path}/resume")
     user.stream(driver, user.turn("Back again?"), DONE, "around_pause")
-    user.admin.request("DELETE", path)
+    archive(user, agent)
 
 
 @row("L11", error("no_provider"), "orphan")

@@ -14,7 +14,7 @@ from load.scenarios.profile import (
 )
 from load.scenarios.rows.attempts import MAX_ATTEMPTS, OK, UNAVAILABLE, ask, ask_http, check_attempts
 from load.scenarios.rows.base import Walker, row
-from load.scenarios.rows.runs import make_agent, record
+from load.scenarios.rows.runs import archive, make_agent, record
 
 AFTER_S: Final = 0.5
 """What a row takes beyond its clock."""
@@ -60,7 +60,7 @@ def provider_recovers(user: Walker, name: str, expect: Expect) -> None:
     agent = make_agent(user, name, AgentPlan("INTERN", model=f"sim:ttft=30,n=6,fail=once-503,tag={tag}"))
     over = ask(user, agent, name, expect)
     check_attempts(user, name, expect, record(user, over.execution_id), [("main", UNAVAILABLE), ("main", OK)])
-    user.admin.request("DELETE", f"/api/agents/{agent}")
+    archive(user, agent)
 
 
 @row("P4", error("provider_unavailable"), "failing", lasts_s=AFTER_S)

@@ -102,6 +102,12 @@ def make_agent(user: Walker, name: str, plan: AgentPlan) -> str:
     return str(made.get("id", UNKNOWN_AGENT))
 
 
+def archive(user: Walker, agent: str) -> None:
+    """Ends an agent that was made so; a connection to it would be closed with 4404."""
+    user.leave()
+    user.admin.request("DELETE", f"/api/agents/{agent}")
+
+
 def resume(
     user: Walker,
     driver: WebSocketDriver | SseDriver,
