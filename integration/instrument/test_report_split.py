@@ -68,7 +68,7 @@ def test_without_a_provider_of_ours_it_was_not_measured() -> None:
 
     assert plain["metrics"]["undisturbed"]["relay_ms"] is None
     assert split(plain).rows == ()
-    assert split_line(plain).endswith("not measured, the provider is not ours")
+    assert split_line(plain).endswith("not measured, there is no journal of the provider")
 
 
 def test_the_table_has_the_headline_first() -> None:

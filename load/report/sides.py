@@ -17,7 +17,7 @@ def split_line(document: Document) -> str:
     """`TTFT 46.1 ms = connect 0.0 + admission 6.0 + provider 31.0 + backend 9.1 …`, or why there is none."""
     metrics = document["metrics"]["undisturbed"]
     if metrics["relay_ms"] is None:
-        return "where the time to the first text went: not measured, the provider is not ours"
+        return "where the time to the first text went: not measured, there is no journal of the provider"
     found = metrics["split"]
     if found is None:
         return f"where the time to the first text went: {NO_DATA}"
