@@ -59,7 +59,7 @@ WHOLE_FROM_WALKERS: Final = 20
 
 @dataclass(slots=True)
 class LoadRun:
-    """asked: scenarios that must have come. walkers: failure users. conversations: how many there were to
+    """asked: scenarios that must have come. not_checkable: as `RunFacts`. walkers: failure users. conversations: how many there were to
     choose from. before: what the target held when nobody had come, None where we may not look. verdict: None
     until `conclude`. gone: why the target counts as down, None while it does not. expected_to_end: it was
     told to stop."""
@@ -76,6 +76,7 @@ class LoadRun:
     provider: Provider | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
+    not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     walkers: int = 0
     conversations: int = 0
     before: Rest | None = None
@@ -259,6 +260,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         recordings=recordings,
         rows_dropped=run.rows.dropped,
         needed=run.needed(),
+        not_checkable=run.not_checkable,
         window_order=() if windows is None else windows.kinds,
         window_s=None if windows is None or windows.endless else round(windows.length_ns / 1e9, 3),
     )

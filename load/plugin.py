@@ -215,6 +215,8 @@ class Plugin:
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown))
             raise
+        if self.own is not None:
+            run.not_checkable = {plan.name: plan.dialect.not_checkable for plan in self.own.plans}
         if options.host is not None:
             announce(options, kinds, prepared.session.failures)
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)

@@ -22,6 +22,7 @@ from load.scenarios.base import Session
 from load.scenarios.failures import ROWS
 from load.scenarios.ledger import Ledger
 from load.scenarios.own import Own
+from load.scenarios.preflight import try_plan
 from load.scenarios.profile import AGENTS, TARGET_ENV, provider_env
 from load.scenarios.prompts import PromptSource, load_prompts
 from load.scenarios.rest import Rest, look
@@ -62,7 +63,7 @@ def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, lim
     started = Started()
     try:
         if own is not None:
-            facts = _own(options, own, folder, started)
+            facts = _own(options, own, folder, limits, started)
         elif options.host is not None:
             facts = _running(options, limits)
         else:
@@ -134,8 +135,8 @@ def _running(options: Options, limits: Limits) -> Facts:
     return Facts(url, Accounts(Auth({}), url), tokens, agents=_agents_there(url, tokens, limits))
 
 
-def _own(options: Options, own: Own, folder: Path, started: Started) -> Facts:
-    """A target of the user's own, started as it is configured; the first login is tried."""
+def _own(options: Options, own: Own, folder: Path, limits: Limits, started: Started) -> Facts:
+    """A target of the user's own, started as it is configured; a stream of each dialect is tried."""
     settings: dict[str, str] = {}
     if own.target is None:
         assert options.host is not None
@@ -148,7 +149,8 @@ def _own(options: Options, own: Own, folder: Path, started: Started) -> Facts:
         target = started.target = launch(own.target, folder, "load", places)
         url, settings = target.url, {name: _shown(name, value) for name, value in target.env.items()}
     accounts = Accounts(own.auth, url)
-    accounts.credential(0)
+    for plan in own.first_of_each_wire(options.failures):
+        try_plan(plan, url, accounts.credential(0), limits)
     return Facts(url, accounts, settings=settings)
 
 

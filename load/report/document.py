@@ -62,7 +62,8 @@ class RunFacts:
     of their own, which the headline figures come from; empty for all. reconciled: clients against the
     target's own rows, None where there are none to read. journal: whether the provider's was read.
     recordings: id of a stream -> its file within the folder. rows_dropped: lines missing in streams.jsonl.gz.
-    needed: rows of docs/errors.md that had to come. window_order, window_s: clean and rough windows in turn,
+    needed: rows of docs/errors.md that had to come. not_checkable: scenario -> breaks that its wire cannot
+    prove. window_order, window_s: clean and rough windows in turn,
     and their length; None without an end.
     """
 
@@ -84,6 +85,7 @@ class RunFacts:
     recordings: Mapping[str, str] = field(default_factory=dict)
     rows_dropped: int = 0
     needed: tuple[Needed, ...] = ()
+    not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     window_order: tuple[str, ...] = ()
     window_s: float | None = None
 
@@ -117,7 +119,10 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         ),
         "windows": windows(run, quiet, facts.window_order, facts.window_s, on_time=on_time),
         "rows": rows(outcomes, facts.needed),
-        "scenarios": {name: _scenario(outcome) for name, outcome in sorted(outcomes.scenarios.items())},
+        "scenarios": {
+            name: _scenario(outcome, facts.not_checkable.get(name, ()))
+            for name, outcome in sorted(outcomes.scenarios.items())
+        },
         "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
         "reconciliation": None if facts.reconciled is None else asdict(facts.reconciled),
         "generator": _generator(run, steady, accuracy, facts, on_time=on_time),
@@ -237,9 +242,10 @@ def _metrics(
     }
 
 
-def _scenario(outcome: Outcome) -> dict[str, object]:
+def _scenario(outcome: Outcome, not_checkable: tuple[str, ...]) -> dict[str, object]:
     return {
         "expected": outcome.expected,
+        "not_checkable": list(not_checkable),
         "total": outcome.total,
         "as_expected": outcome.as_expected,
         "of_failures": outcome.of_failures,

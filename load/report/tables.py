@@ -90,6 +90,9 @@ def scenarios(document: Document) -> Table:
         Column("undeclared endings", number=False),
     )
     note = "The whole run: streams and plain requests. An error is a success only where it was declared."
+    lacks = {name: found["not_checkable"] for name, found in document["scenarios"].items()}
+    for name in filter(lacks.get, lacks):
+        note += f" Not checkable in {name}, whose wire does not tell: {', '.join(lacks[name])}."
     return Table("Scenarios", note, columns, tuple(rows), brief=True)
 
 

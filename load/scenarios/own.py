@@ -30,6 +30,14 @@ class Own:
             plan for plan in self.plans if plan.harmless and not (failures == "none" and plan.of_failures)
         )
 
+    def first_of_each_wire(self, failures: str) -> tuple[Plan, ...]:
+        """One plan for each dialect, of those that end in an answer."""
+        first: dict[str, Plan] = {}
+        for plan in self.coming(failures):
+            if not plan.of_failures:
+                first.setdefault(f"{plan.dialect.name} {plan.dialect.path}", plan)
+        return tuple(first.values())
+
 
 def read_own(options: Options) -> Own | None:
     """What the options describe; None for the bundled backend, or one like it.
