@@ -14,7 +14,7 @@ DEFAULTS: Final = Defaults(
     users=50,
     spawn_rate=25,
     run_time="30s",
-    think_s=0.55,
+    think_s=0.4,
     host_think_s=2.0,
     mix="chat_ws=36,chat_sse=12,chat_http=12,failures=40",
 )
@@ -50,7 +50,7 @@ TARGET_ENV: Final[Mapping[str, str]] = MappingProxyType(
         "BACKEND_TOTAL_DEADLINE": str(TOTAL_DEADLINE_S),
         "BACKEND_MAX_RUNS_PER_USER": str(MAX_RUNS_PER_USER),
         "BACKEND_DRAIN_TIMEOUT": str(DRAIN_TIMEOUT_S),
-        # Twice the rate at which a user of the profile speaks: a random burst of its own is never refused.
+        # Well above the rate at which a user speaks: a random burst of its own is never refused.
         "BACKEND_RATE_MESSAGES_PER_MIN": str(RATE_PER_MIN),
         "BACKEND_RATE_BURST": str(RATE_BURST),
         "BACKEND_HTTP_HEADER_TIMEOUT": str(HTTP_HEADER_TIMEOUT_S),
