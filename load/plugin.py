@@ -171,8 +171,10 @@ class Plugin:
         for name in options.scenarios:
             if name not in kinds and name not in rows:
                 raise UsageError(f"--scenario {name}: unknown; there are {', '.join([*kinds, *rows])}")
-        if self.own is not None and self.parsed.mix == DEFAULTS.mix:
-            return replace(options, mix={})  # the plans have weights of their own
+        if self.parsed.mix == DEFAULTS.mix:
+            # Nobody asked for it: plans have weights of their own, and a locustfile the users it wants.
+            there = {} if self.own is not None else kinds
+            return replace(options, mix={name: n for name, n in options.mix.items() if name in there})
         for name in options.mix:
             if name not in kinds:
                 raise UsageError(f"--mix {name}: unknown; there are {', '.join(kinds)}")

@@ -206,7 +206,8 @@ class Ledger:
     def _stood_still(self, timeline: Timeline) -> bool:
         ended = timeline.ended_at or now_ns()
         began = ended if timeline.sent is None else timeline.sent.intended_at
-        return self.standstills.touched(began, ended, now_ns())
+        closed = ended if timeline.close is None else timeline.close.at
+        return self.standstills.touched(began, max(ended, closed), now_ns())
 
     def _deadline(self, outcome: Outcome, expect: Expect, timeline: Timeline) -> None:
         if expect.limit_s is None or expect.code is None or timeline.code != expect.code:

@@ -1,0 +1,32 @@
+"""A generator that is late: something in it takes 20 ms of every 40 ms for itself."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+from locust import events
+
+from load.plugin import install
+from load.scenarios.chat import ChatHttp, ChatSse, ChatWs
+
+__all__ = ["ChatHttp", "ChatSse", "ChatWs"]
+
+STOLEN_S = 0.02
+
+
+def steal() -> None:
+    """For ever."""
+    while True:
+        until = time.perf_counter() + STOLEN_S
+        while time.perf_counter() < until:
+            pass
+        gevent.sleep(STOLEN_S)
+
+
+def begin(**_: object) -> None:
+    gevent.spawn(steal)
+
+
+install()
+events.test_start.add_listener(begin)
