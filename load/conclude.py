@@ -59,10 +59,11 @@ WHOLE_FROM_WALKERS: Final = 20
 
 @dataclass(slots=True)
 class LoadRun:
-    """asked: scenarios that must have come. not_checkable: as `RunFacts`. walkers: failure users. conversations: how many there were to
-    choose from. before: what the target held when nobody had come, None where we may not look. verdict: None
-    until `conclude`. gone: why the target counts as down, None while it does not. expected_to_end: it was
-    told to stop."""
+    """not_checkable: as in `RunFacts`. asked: scenarios that must have come. walkers: failure users.
+    conversations: how many there were to choose from. before: what the target held when nobody had
+    come, None where we may not look. verdict: None until `conclude`. gone: why the target counts as
+    down, None while it does not. expected_to_end: it was told to stop.
+    """
 
     options: Options
     folder: Path

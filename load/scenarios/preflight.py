@@ -17,7 +17,7 @@ SHOWN_CHARS = 160
 
 
 def try_plan(plan: Plan, url: str, credential: Credential, limits: Limits) -> None:
-    """Raises TargetDown where the target refuses us, UsageError where the plan or its dialect does not fit."""
+    """Raises TargetDown where the target refuses us, UsageError where the plan or its dialect is wrong."""
     dialect = plan.dialect.carrying(credential.query, credential.subprotocol)
     make = MappedWebSocketDriver if dialect.wire == "websocket" else MappedHttpDriver
     driver: Driver = make(url, credential.headers, limits, dialect, plan.values)

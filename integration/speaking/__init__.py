@@ -1,0 +1,1 @@
+"""A server that speaks every shipped dialect, from their transcripts."""
