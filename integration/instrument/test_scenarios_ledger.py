@@ -8,10 +8,11 @@ import pytest
 
 from load.drivers.clock import now_ns
 from load.metrics.events import Accepted, Closed, Delta, Event, Finished, Sent
-from load.metrics.run import StreamRow
+from load.metrics.run import CLEAN, RAMP, ROUGH, StreamRow
 from load.metrics.timeline import Limits, Timeline
-from load.scenarios.expect import DONE
+from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.ledger import STOOD_STILL, Ended, Ledger, Origin
+from load.scenarios.windows import Windows
 from load.verdict.reconcile import LEFT
 
 SECOND: Final = 1_000_000_000
@@ -98,3 +99,56 @@ def test_a_stream_that_never_left_us_is_nobodys() -> None:
     found.failed_here(ORIGIN, made())
 
     assert (found.executions, found.abandoned_unseen, found.run.tallies) == ({}, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("at_s", "window"), [(9, RAMP), (10, ROUGH), (16, ROUGH), (17, CLEAN), (23, CLEAN), (25, RAMP)]
+)
+def test_a_stream_is_booked_in_the_window_of_its_intended_start(at_s: int, window: str) -> None:
+    """From 10 s on, 7 s each, until 24 s; when it ends does not matter."""
+    found, _ = ledger()
+    found.windows, found.steady_until_ns = Windows(10 * SECOND, 7 * SECOND, (ROUGH, CLEAN)), 24 * SECOND
+    found.ended("a connection", stream(at_s * SECOND, Finished((at_s + 5) * SECOND, "", 2)))
+    found.settle()
+
+    assert list(found.run.tallies) == [("chat_ws", window)]
+
+
+def test_before_all_users_have_come_nothing_is_measured() -> None:
+    found, _ = ledger()
+    found.ended("a connection", stream(SECOND, Finished(2 * SECOND, "", 2)))
+    found.settle()
+
+    assert list(found.run.tallies) == [("chat_ws", RAMP)]
+
+
+def test_the_last_stream_of_a_connection_is_booked_when_it_is_left() -> None:
+    """Not before: a late frame could still show that it was broken."""
+    found, rows = ledger()
+    found.ended("a connection", stream(SECOND, Finished(2 * SECOND, "", 2)))
+    booked = len(rows)
+    found.left("a connection")
+    found.left("another")
+
+    assert (booked, len(rows)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("came", "after_ms", "seen"),
+    [
+        (refused(408, None), 1004, None),
+        (refused(431, None), 1004, "REFUSED(431)"),
+        (refused(408, None), 900, "REFUSED(408) early: in less than its 1000 ms"),
+        (refused(408, None), 1800, "REFUSED(408) late: after more than 1.75 s, configured 1 s"),
+    ],
+)
+def test_what_a_row_saw_itself_has_a_deadline_too(came: Expect, after_ms: int, seen: str | None) -> None:
+    """Booked as declared, its lateness kept, only where it came in time."""
+    found, _ = ledger()
+    observed_ns = after_ms * SECOND // 1000
+    said = found.book_call("slow_headers", refused(408, None, 1.0), came, "raw", observed_ns=observed_ns)
+
+    outcome = found.outcomes.scenarios["slow_headers"]
+    assert said == seen
+    assert list(outcome.unexpected) == ([seen] if seen else [])
+    assert outcome.lateness.max == (None if seen else 4_000_000)
