@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import pytest
+
 from load.scenarios.walk import Due, Walk
 
 ROWS = {
@@ -60,3 +62,23 @@ def test_the_seed_gives_the_order() -> None:
 
 def test_nothing_to_do_is_nothing_to_take() -> None:
     assert Walk({}, 1).take(math.inf) is None
+
+
+def test_rows_come_evenly_over_the_rough_time() -> None:
+    """Seven rows over eight of ten seconds; who is behind does not wait, and what comes beyond keeps pace."""
+    walk = Walk(ROWS, seed=3)
+    held_s = []
+    for gone_s in (0.0, 0.5, 3.0, 3.0, 8.0, 8.0, 8.0, 8.0):
+        held_s.append(walk.held_s(gone_s, 10.0))
+        walk.take(math.inf)
+
+    assert held_s == pytest.approx([0, 8 / 7 - 0.5, 0, 24 / 7 - 3, 0, 0, 0, 0])
+    assert walk.held_s(8.0, 10.0) == pytest.approx(8 / 7)
+
+
+def test_nothing_is_held_where_nobody_is_spared() -> None:
+    walk = Walk(ROWS, seed=3)
+    walk.take(math.inf)
+
+    assert walk.held_s(0.0, None) == 0.0
+    assert Walk({}, 1).held_s(0.0, 10.0) == 0.0

@@ -37,6 +37,18 @@ def test_windows_alternate(at_s: float, window: str, rough_left_s: float, next_r
 
 
 @pytest.mark.parametrize(
+    ("kinds", "gone_s"),
+    [((ROUGH, CLEAN), [0, 0, 6, 7, 7, 13, 14]), ((CLEAN, ROUGH), [0, 0, 0, 1, 7, 7, 7]), ((CLEAN,), [0] * 7)],
+    ids=["rough first", "clean first", "never rough"],
+)
+def test_rough_time_that_has_gone(kinds: tuple[str, ...], gone_s: list[float]) -> None:
+    """It stands still in clean windows."""
+    windows = Windows(FROM, 7 * S, kinds)
+
+    assert [windows.rough_gone_s(FROM + at_s * S) for at_s in (-1, 0, 6, 8, 14, 20, 21)] == gone_s
+
+
+@pytest.mark.parametrize(
     ("left_s", "length_s"),
     [
         (28.0, 7.0),
@@ -49,7 +61,9 @@ def test_windows_alternate(at_s: float, window: str, rough_left_s: float, next_r
     ],
 )
 def test_as_many_clean_as_rough_windows_fill_the_run(left_s: float | None, length_s: float) -> None:
-    assert planned(FROM, left_s, 1, clean=True, rough=True).length_ns == length_s * S
+    windows = planned(FROM, left_s, 1, clean=True, rough=True)
+
+    assert (windows.length_ns, windows.rough_s) == (length_s * S, 15.0 if left_s is None else left_s / 2)
 
 
 def test_the_seed_says_which_comes_first() -> None:

@@ -30,8 +30,8 @@ class Failures(Walker):
     weight = 40
 
     def wait_time(self) -> float:
-        """Rows follow each other closely, except on a server whose limits are not ours; between two rough
-        windows nothing happens."""
+        """A moment, or longer on a server whose limits are not ours; between two rough windows nothing
+        happens, and within them rows come evenly."""
         windows = self.session.ledger.windows
         if windows is None:
             return OUTSIDE_S
@@ -39,24 +39,29 @@ class Failures(Walker):
         if self.session.options.host is not None:
             sharing = self.session.options.users / len(self.session.tokens)
             pause_s = HOST_PAUSE_S * max(1.0, sharing)
-        return max(pause_s, self._rough_in_s)
+        return max(pause_s, self._wait_s)
 
     @task
     def row(self) -> None:
-        """The next row that ends within the window."""
-        windows = self.session.ledger.windows
+        """The next row, if it is time for one that ends within the window."""
+        windows, walk = self.session.ledger.windows, self.session.walk
+        self._wait_s = 0.0
+        if windows is None:
+            return
         now_ns = time.perf_counter_ns()
-        left_s = 0.0 if windows is None else windows.rough_left_s(now_ns)
-        name = None if windows is None else self.session.walk.take(left_s)
-        self._rough_in_s = 0.0
-        if name is not None:
-            row = ROWS[name]
-            self.label = name
-            try:
-                row.run(self, row.name, row.expect)
-            finally:
-                self.leave()
-        elif windows is not None:
-            self._rough_in_s = windows.next_rough_s(now_ns)
+        left_s = windows.rough_left_s(now_ns)
+        held_s = walk.held_s(windows.rough_gone_s(now_ns), windows.rough_s)
+        if 0 < held_s < left_s:
+            self._wait_s = held_s
+            return
+        name = walk.take(left_s) if held_s == 0 else None
+        if name is None:
+            self._wait_s = windows.next_rough_s(now_ns)
+            return
+        self.label = name
+        try:
+            ROWS[name].run(self, name, ROWS[name].expect)
+        finally:
+            self.leave()
 
-    _rough_in_s = 0.0
+    _wait_s = 0.0

@@ -18,11 +18,13 @@ SHORTEST_S, LONGEST_S = 3.0, 12.0
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """kinds: what comes, in turn, from `from_ns` (monotonic) on; one kind alone has no end."""
+    """kinds: what comes, in turn, from `from_ns` (monotonic) on; one kind alone has no end. rough_s: how much
+    of it all is rough; None where nothing is to be spared."""
 
     from_ns: int
     length_ns: int
     kinds: tuple[str, ...]
+    rough_s: float | None = None
 
     @property
     def endless(self) -> bool:
@@ -40,6 +42,16 @@ class Windows:
         if self.at(ns) != ROUGH:
             return 0.0
         return math.inf if self.endless else self._left_s(ns)
+
+    def rough_gone_s(self, ns: int) -> float:
+        """How long it has been rough so far, all rough windows together."""
+        if ns < self.from_ns:
+            return 0.0
+        cycles, rest_ns = divmod(ns - self.from_ns, self.length_ns * len(self.kinds))
+        place, inside_ns = divmod(rest_ns, self.length_ns)
+        whole = cycles * self.kinds.count(ROUGH) + self.kinds[:place].count(ROUGH)
+        gone_ns = whole * self.length_ns + (inside_ns if self.kinds[place] == ROUGH else 0)
+        return gone_ns / 1e9
 
     def next_rough_s(self, ns: int) -> float:
         """Until the next rough window begins, the current one not counted; infinite when none comes."""
@@ -59,11 +71,12 @@ def planned(from_ns: int, left_s: float | None, seed: int, *, clean: bool, rough
     """
     if not (clean and rough):
         return Windows(from_ns, 1, (ROUGH,) if rough else (CLEAN,))
-    length_s = ENDLESS_S
+    length_s, rough_s = ENDLESS_S, 2 * ENDLESS_S
     if left_s is not None:
+        rough_s = left_s / 2
         pairs = max(1, math.ceil(left_s / (2 * LONGEST_S)))
         length_s = max(SHORTEST_S, left_s / (2 * pairs))
     kinds = (CLEAN, ROUGH)
     if random.Random(f"{seed}/windows").random() < 0.5:
         kinds = (ROUGH, CLEAN)
-    return Windows(from_ns, int(length_s * 1e9), kinds)
+    return Windows(from_ns, int(length_s * 1e9), kinds, rough_s)
