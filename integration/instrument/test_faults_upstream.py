@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -187,3 +188,45 @@ def test_an_unknown_operation_is_refused(upstream: httpx2.Client) -> None:
 
     assert response.status_code == 422
     assert "fly" in response.text
+
+
+def test_an_answer_in_pieces(upstream: httpx2.Client) -> None:
+    """Behind `chunk_split 1` each byte is a chunk of its own, also those of one character."""
+    told = json.dumps("é€😀", ensure_ascii=False).encode()
+    split = [["chunk_split", 1], ["raw", base64.b64encode(told).decode()], ["chunk_split", 0], ["done"]]
+    upstream.put("/__admin/scripts/split", json=[split])
+    body = {"model": "script:split", "stream": True, "messages": [{"role": "user", "content": TEXT}]}
+    with upstream.stream("POST", "/v1/chat/completions", json=body) as response:
+        read = list(response.iter_raw())
+
+    assert read == [*(bytes([byte]) for byte in told), b"data: [DONE]\n\n"]
+
+
+def test_an_answer_at_a_rate(upstream: httpx2.Client) -> None:
+    """Behind `rate` no faster: 200 bytes at 1000 a second take 0.2 s."""
+    slow = [
+        ["rate", 1000],
+        ["raw", base64.b64encode(b": " + b"x" * 196 + b"\n\n").decode()],
+        ["rate", 0],
+        ["done"],
+    ]
+    upstream.put("/__admin/scripts/slow", json=[slow])
+    began = time.monotonic()
+    response = ask(upstream, "script:slow")
+
+    assert events(response) == ["[DONE]"]
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_sim_that_splits(upstream: httpx2.Client) -> None:
+    """`fail=split` gives wide characters, and each byte by itself."""
+    body = {
+        "model": "sim:ttft=1,n=2,gap=1,fail=split",
+        "stream": True,
+        "messages": [{"role": "user", "content": TEXT}],
+    }
+    with upstream.stream("POST", "/v1/chat/completions", json=body) as response:
+        read = list(response.iter_raw())
+
+    assert {len(one) for one in read} == {1}
+    assert "é€😀".encode() in b"".join(read)

@@ -116,10 +116,10 @@ class Performance:
                 await self._event({"error": error})
             case "raw", [encoded]:
                 await self._body(base64.b64decode(encoded))
-            case "chunk_split", [self._split]:
-                pass
-            case "rate", [self._bytes_per_s]:
-                pass
+            case "chunk_split", [size]:
+                self._split = size
+            case "rate", [bytes_per_s]:
+                self._bytes_per_s = bytes_per_s
             case "stall", []:
                 await self._wait(STALL_S)
             case "half_close", []:
