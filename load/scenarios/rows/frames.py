@@ -40,7 +40,7 @@ def code_of(found: dict[str, Any]) -> str:
     return str(found["error"].get("code"))
 
 
-@row("F1", closed(4400, "malformed_frame"), "intern", harmless=True)
+@row("F1", closed(4400, "malformed_frame"), "intern")
 def malformed_frames(user: Walker, name: str, expect: Expect) -> None:
     """Frames that are none: four are forgiven, the fifth ends the connection."""
     texts = user.random.sample(MALFORMED, STRIKES)
@@ -90,7 +90,7 @@ def _oversize(user: Walker, name: str, expect: Expect, data: bytes) -> None:
         check_stored(user, name, expect, ended(user, execution_id, token, AT_ONCE_S), *LEFT)
 
 
-@row("F5", closed(1003, "unsupported_media_type"), "intern", harmless=True)
+@row("F5", closed(1003, "unsupported_media_type"), "intern")
 def binary_frame(user: Walker, name: str, expect: Expect) -> None:
     """A chat as bytes instead of text."""
     with told(user, name, expect), line(user, "intern") as wire:

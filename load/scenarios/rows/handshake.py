@@ -64,7 +64,7 @@ def no_credential(user: Walker, name: str, expect: Expect) -> None:
         user.unexpected(name, expect, f"{expect} without WWW-Authenticate")
 
 
-@row("H2", refused(401, "unauthenticated"), "intern", harmless=True)
+@row("H2", refused(401, "unauthenticated"), "intern")
 def malformed_token(user: Walker, name: str, expect: Expect) -> None:
     """A token that cannot be one."""
     came, answer = knock(user, "intern", bearer(user.random.choice(MALFORMED_TOKENS)))
@@ -72,7 +72,7 @@ def malformed_token(user: Walker, name: str, expect: Expect) -> None:
     check_same(user, name, expect, answer, knock(user, "intern", {})[1])
 
 
-@row("H2", refused(401, "unauthenticated"), "intern", harmless=True)
+@row("H2", refused(401, "unauthenticated"), "intern")
 def unknown_token(user: Walker, name: str, expect: Expect) -> None:
     """A token of the right form that nobody has."""
     came, answer = knock(user, "intern", bearer(UNKNOWN_TOKEN))
