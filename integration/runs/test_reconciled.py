@@ -21,6 +21,7 @@ pytestmark = pytest.mark.holds
 STARTED_S = 30 * SCALE
 
 
+@pytest.mark.timeout(900)
 def test_ten_runs_in_a_row_have_no_difference(tmp_path: Path) -> None:
     """Each with its own seed and all kinds of failures; what started is counted alike on every side."""
     found = {}

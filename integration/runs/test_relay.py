@@ -29,6 +29,7 @@ def relay_p50_ms(app_dir: Path, reports: Path) -> float:
 
 
 @pytest.mark.holds
+@pytest.mark.timeout(400)
 def test_five_milliseconds_a_chunk_are_seen(tmp_path: Path) -> None:
     """The plant sleeps 5 ms for each chunk; p50 grows by that, within 1 ms."""
     slow = planted("slow_chunk", tmp_path)
