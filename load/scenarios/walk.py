@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 SPREAD: Final = 0.8
-"""Part of the rough time over which all that is due is spread: faster it disturbs ordinary users more, and later
-there may be no window left that it fits into."""
+"""Part of the rough time over which all that is due is spread: faster it disturbs users more, and later there
+may be no window left that it fits into."""
 
 
 @dataclass(frozen=True, slots=True)
