@@ -105,9 +105,9 @@ class Line:
 
     # -- runs
 
-    def chat(self, turn: Turn, **more: object) -> str:
+    def chat(self, turn: Turn) -> str:
         """Asks, and waits until the run has begun: its id."""
-        fields = {"type": "chat", **request(turn.prompt, turn.session_id, turn.extra), **more}
+        fields = {"type": "chat", **request(turn.prompt, turn.session_id, turn.extra)}
         timeline = self.timeline = Timeline(turn.limits)
         timeline.take(Sent(self.client.send(say(**fields)), turn.intended_ns, self.correlation_id))
         return str(self.first("started")["execution_id"])
