@@ -30,6 +30,7 @@ def test_row_of_an_answer() -> None:
         "ttft_us": 1_999,
         "total_us": 2_199,
         "gaps_us": (100,),
+        "slope": None,
         "mates": (),
         "chunks": 2,
         "state": "DONE",
@@ -54,3 +55,12 @@ def test_mates_stand_there_where_reads_were_shared() -> None:
     row = StreamRow.of(timeline([SENT, ACCEPTED, *shared]), utc="", scenario="s", user=0, seed=0)
 
     assert (row.state, row.mates) == (None, (2, 2, 1))
+
+
+def test_gaps_that_grow_have_a_slope() -> None:
+    """Here from 100, 200, 300, 400 to 500, 600, 700, 800."""
+    row = StreamRow.of(
+        answered(*(2_000 + 50 * n * (n + 1) for n in range(9))), utc="", scenario="s", user=0, seed=0
+    )
+
+    assert row.slope == 2.6

@@ -35,6 +35,7 @@ ROW = StreamRow(
     ttft_us=30_000,
     total_us=280_000,
     gaps_us=(20_000, 20_001),
+    slope=None,
     mates=(),
     chunks=3,
     state="DONE",

@@ -30,6 +30,7 @@ class StreamRow:
     ttft_us: int | None
     total_us: int | None
     gaps_us: tuple[int, ...]
+    slope: float | None
     mates: tuple[int, ...]
     chunks: int
     state: str | None
@@ -66,6 +67,7 @@ class StreamRow:
             ttft_us=_us(stream.ttft_ns),
             total_us=_us(stream.total_ns),
             gaps_us=tuple(gap // 1000 for gap in stream.gaps_in_order()),
+            slope=_ratio(stream.slope),
             mates=mates if any(count != 1 for count in mates) else (),
             chunks=stream.chunks,
             state=None if stream.state is None else stream.state.value,
@@ -82,3 +84,7 @@ class StreamRow:
 
 def _us(ns: int | None) -> int | None:
     return None if ns is None else ns // 1000
+
+
+def _ratio(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
