@@ -236,7 +236,9 @@ class Plugin:
             by_row = issubclass(kind, Failures) and bool(set(options.scenarios) & set(ROWS))
             wanted = not options.scenarios or kind.scenario in options.scenarios or by_row
             if options.mix and not options.scenarios:
-                kind.weight = options.mix.get(kind.scenario, kind.weight)
+                # Of users of one's own the profile's mix says nothing; a mix that was given says it all.
+                unsaid = kind.weight if self.parsed.mix == DEFAULTS.mix else 0
+                kind.weight = options.mix.get(kind.scenario, unsaid)
             if wanted and kind.weight and (failures or not issubclass(kind, Failures)):
                 chosen.append(kind)
         if not chosen:

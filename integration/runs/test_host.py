@@ -82,7 +82,8 @@ def backend(tmp_path: Path) -> Iterator[Running]:
 def test_only_what_is_harmless_is_sent(backend: Running, tmp_path: Path) -> None:
     """It says before what will be sent; the server's own log and counts are the witnesses of what was."""
     run = headless(
-        "--host", backend.url, "--token-env", "T", "-u", "3", "-r", "3", "-t", "20s", "--mix", "chat_ws=1,chat_http=1,failures=1",
+        "--host", backend.url, "--token-env", "T", "-u", "3", "-r", "3", "-t", "20s",
+        "--mix", "chat_ws=1,chat_http=1,failures=1",
         reports=tmp_path / "r", env={"T": backend.tokens},
     )  # fmt: skip
 
