@@ -255,6 +255,8 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         conversations=run.conversations,
         reconciled=reconciled,
         journal=journal is not None,
+        target_cpu_s=None if run.target is None else round(run.target.facts()["cpu_s"], 3),
+        provider_cpu_s=None if journal is None else round(journal.cpu_s, 3),
         coverage=coverage,
         coverage_absent=absent,
         undisturbed=run.undisturbed,

@@ -61,6 +61,7 @@ class RunFacts:
     overhead: CPU covered over plain, None where it was not measured. undisturbed: scenarios without a failure
     of their own, which the headline figures come from; empty for all. reconciled: clients against the
     target's own rows, None where there are none to read. journal: whether the provider's was read.
+    target_cpu_s, provider_cpu_s: processor time since their start, None where they are not ours.
     recordings: id of a stream -> its file within the folder. rows_dropped: lines missing in streams.jsonl.gz.
     needed: rows of docs/errors.md that had to come. not_checkable: scenario -> breaks that its wire cannot
     prove. window_order, window_s: clean and rough windows in turn,
@@ -82,6 +83,8 @@ class RunFacts:
     undisturbed: tuple[str, ...] = ()
     reconciled: Reconciled | None = None
     journal: bool = False
+    target_cpu_s: float | None = None
+    provider_cpu_s: float | None = None
     recordings: Mapping[str, str] = field(default_factory=dict)
     rows_dropped: int = 0
     needed: tuple[Needed, ...] = ()
@@ -288,6 +291,8 @@ def _generator(
         "clock_steps": health.clock_steps,
         "cpu_share": round(health.cpu_ns / health.wall_ns, 4) if health.wall_ns else None,
         "cpu_s": round(health.cpu_ns / 1e9, 3),
+        "target_cpu_s": facts.target_cpu_s,
+        "provider_cpu_s": facts.provider_cpu_s,
         "wall_s": round(health.wall_ns / 1e9, 3),
         "involuntary_switches": health.involuntary_switches,
         "processes": health.processes,

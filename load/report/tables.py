@@ -122,6 +122,7 @@ def generator(document: Document) -> Table:
         ("gauge p99", _ms_of(found["gauge_ms"], "p99"), "by how much a sleep of 5 ms was overslept"),
         ("start lag p99", _ms_of(found["start_lag_ms"], "p99"), "intended → sent, the user being idle"),
         ("CPU", cpu, f"{found['cpu_s']:.1f} s in {found['wall_s']:.1f} s, {found['processes']} process(es)"),
+        ("CPU of the others", _others(found), "since their start; all share this machine's cores"),
         ("involuntary switches", f"{found['involuntary_switches']:,}", "the core was taken from us"),
         (
             "stamps rejected",
@@ -134,6 +135,12 @@ def generator(document: Document) -> Table:
     columns = (Column("generator", number=False), Column("value"), Column("meaning", number=False))
     note = f"How well the instrument kept up; its verdict outranks the target's. {found['accuracy']}."
     return Table("Generator", note, columns, tuple(Row(line) for line in lines))
+
+
+def _others(found: Mapping[str, Any]) -> str:
+    known = {"target": found["target_cpu_s"], "provider": found["provider_cpu_s"]}
+    told = [f"{name} {cpu_s:.1f} s" for name, cpu_s in known.items() if cpu_s is not None]
+    return ", ".join(told) or NO_DATA
 
 
 def _ms_of(found: Mapping[str, Any], quantile: str) -> str:

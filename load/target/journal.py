@@ -27,11 +27,12 @@ POLL_S: Final = 0.02
 @dataclass(frozen=True, slots=True)
 class Journal:
     """entries: oldest first. forgotten: so many requests before them are not known any more. open_streams:
-    of the moment of reading."""
+    of the moment of reading. cpu_s: processor time of the provider."""
 
     entries: tuple[Asked, ...]
     forgotten: int = 0
     open_streams: int = 0
+    cpu_s: float = 0.0
 
 
 def read_journal(url: str, path: Path, page: int = PAGE) -> Journal:
@@ -40,21 +41,21 @@ def read_journal(url: str, path: Path, page: int = PAGE) -> Journal:
     Its lines are kept in `path`, gzipped. page: entries of one request. Raises `InvalidRun`.
     """
     try:
-        open_streams = _at_rest(url)
+        stats = _at_rest(url)
         with gzip.open(path, "wb", compresslevel=5) as file:
             entries = [_kept(line, file) for line in _lines(url, page)]
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         raise InvalidRun(f"the provider's journal cannot be read: {error!r}") from error
     first = entries[0][0] if entries else 1
-    return Journal(tuple(asked for _, asked in entries), first - 1, open_streams)
+    return Journal(tuple(asked for _, asked in entries), first - 1, stats["open_streams"], stats["cpu_s"])
 
 
-def _at_rest(url: str) -> int:
+def _at_rest(url: str) -> dict[str, Any]:
     deadline = time.monotonic() + REST_S
     while True:
-        open_streams: int = _get(url, "/__admin/stats")["open_streams"]
-        if not open_streams or time.monotonic() >= deadline:
-            return open_streams
+        stats: dict[str, Any] = _get(url, "/__admin/stats")
+        if not stats["open_streams"] or time.monotonic() >= deadline:
+            return stats
         time.sleep(POLL_S)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from array import array
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
@@ -68,6 +69,8 @@ class Stats:
     open_streams: int
     requests: int
     ended: dict[str, int]
+    cpu_s: float
+    """Processor time of this process since its start."""
 
 
 class Journal:
@@ -99,4 +102,4 @@ class Journal:
         return [one.told() for one in islice(self._entries, start, start + limit)]
 
     def stats(self) -> dict[str, object]:
-        return asdict(Stats(len(self._open), self._requests, dict(self._ended)))
+        return asdict(Stats(len(self._open), self._requests, dict(self._ended), time.process_time()))
