@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-SPREAD: Final = 0.8
+SPREAD: Final = 0.9
 """Part of the rough time over which all that is due is spread: faster it disturbs users more, and later there
 may be no window left that it fits into."""
 

@@ -54,7 +54,7 @@ def malformed_frames(user: Walker, name: str, expect: Expect) -> None:
         user.outcome(name, expect, wire.rest(told=True))
 
 
-@row("F2", error("invalid_request"), "intern", harmless=True)
+@row("F2", error("invalid_request"), "intern", lasts_s=0.8, harmless=True)
 def empty_message(user: Walker, name: str, expect: Expect) -> None:
     """An empty or blank message gets an error that points at it, and the connection lives on."""
     driver = user.websocket("intern")

@@ -101,7 +101,7 @@ def unknown_agent(user: Walker, name: str, expect: Expect) -> None:
     user.stream(driver, user.turn("Is anybody there?"), expect, name)
 
 
-@row("H6", refused(404, "not_found"), lasts_s=0.5, admin=True)
+@row("H6", refused(404, "not_found"), lasts_s=1.0, admin=True)
 def archived_agent(user: Walker, name: str, expect: Expect) -> None:
     """An agent that is no more, which nobody can tell from one that never was."""
     agent = make_agent(user, name, AgentPlan("INTERN"))
@@ -132,7 +132,7 @@ def two_credentials(user: Walker, name: str, expect: Expect) -> None:
     user.outcome(name, expect, knock(user, "intern", {**bearer(user.token), **offer})[0])
 
 
-@row("H9", refused(429, "connection_limit"), "intern", lasts_s=1.0)
+@row("H9", refused(429, "connection_limit"), "intern", lasts_s=1.5)
 def connection_limit(user: Walker, name: str, expect: Expect) -> None:
     """One connection more than a user may have; those that are open are not concerned."""
     token = user.spare_token(2)

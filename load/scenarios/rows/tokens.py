@@ -32,7 +32,7 @@ def secret_in(made: Response) -> str:
     return str(found.get("token", "none")) if isinstance(found, dict) else "none"
 
 
-@row("H2", refused(401, "unauthenticated"), "intern", lasts_s=SHORTEST_TTL_S + 0.3)
+@row("H2", refused(401, "unauthenticated"), "intern", lasts_s=SHORTEST_TTL_S + 0.6)
 def expired_token(user: Walker, name: str, expect: Expect) -> None:
     """A token whose time is over: nobody can tell it from one that never was."""
     made = brief_token(user, SHORTEST_TTL_S)
