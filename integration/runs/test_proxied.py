@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 from typing import Any, Final
 
 import pytest
 
 from integration.covered import Measured
 from integration.proxied import Proxy, proxied
-from integration.runs.locust import Ended, headless
+from integration.runs.locust import Ended, over
+from integration.runs.locust import running as locust_running
 from integration.subject.stage import running
+from integration.timing import eventually
 
 pytestmark = pytest.mark.holds
 
@@ -23,6 +28,7 @@ ROUNDS: Final = 4
 SEED: Final = 5
 CHUNKS: Final = 24
 STALL_MS: Final = 1500
+START_S: Final = 60.0
 
 DECLARED: Final = "DONE"
 BOTH: Final = {
@@ -98,20 +104,42 @@ def planted(
         tokens = " ".join(service.person().token for _ in range(USERS))
         to = service.target.url.removeprefix("http://")
         proxy.ask("/plan", plan="; ".join(plan), seed=SEED, chunks=CHUNKS, to=to)
-        streams = ROUNDS * len(plan)
-        run = through(proxy, mode, folder, T=tokens, PROXIED_AGENT=agent.id, PROXIED_STREAMS=str(streams))
+        env = {"T": tokens, "PROXIED_AGENT": agent.id, "PROXIED_STREAMS": str(ROUNDS * len(plan))}
+        with started(proxy, mode, folder, env) as locust:
+            run = over(locust, folder / "reports")
         yield Planted(mode, run, proxy.planted(), proxy.ask("/state")["counted"])
 
 
-def through(proxy: Proxy, mode: str, folder: Path, **env: str) -> Ended:
+def started(
+    proxy: Proxy, mode: str, folder: Path, env: Mapping[str, str]
+) -> AbstractContextManager[Popen[str]]:
     """The users of `locustfiles/proxied.py` ask whatever is behind the proxy; the time only bounds it."""
-    return headless(
-        "-f", "integration/runs/locustfiles/proxied.py", "--host", f"http://{proxy.address}",
+    return locust_running(
+        "--headless", "-f", "integration/runs/locustfiles/proxied.py", "--host", f"http://{proxy.address}",
         "--token-env", "T", "--scenario", mode, "--think-s", "0.2", "--seed", str(SEED),
         "-u", str(USERS), "-r", str(USERS), "-t", "80s",
         reports=folder / "reports",
         env=env,
     )  # fmt: skip
+
+
+def test_a_target_that_refuses_everybody_is_down(measured: Measured, tmp_path: Path) -> None:
+    """Exit code 7 and when it was seen: after 20 connects in a row, of whichever users."""
+    with (
+        running(measured, "proxied-refused", {}, covered=False) as service,
+        proxied(tmp_path, "--mode", "ws", "--to", service.target.url.removeprefix("http://")) as proxy,
+    ):
+        agent = service.agent()
+        env = {"T": service.person().token, "PROXIED_AGENT": agent.id, "PROXIED_STREAMS": "100000"}
+        with started(proxy, "ws", tmp_path, env) as locust:
+            eventually(lambda: proxy.ask("/state")["counted"] > USERS, "more streams than users", START_S)
+            proxy.ask("/fault", fault="refuse")
+            run = over(locust, tmp_path / "reports")
+
+    died = run.run["target"]["died"]
+    assert re.fullmatch(r"20 connects in a row were refused, \d+\.\d s into the run", died)
+    assert run.reasons[0] == f"TARGET_DOWN: {died}"
+    assert run.code == 7
 
 
 def test_all_of_the_plan_was_planted(planted: Planted) -> None:

@@ -130,6 +130,11 @@ def generator(document: Document) -> Table:
             f"{found['reads_unstamped']:,} of {found['reads']:,} reads without a stamp",
         ),
         ("clock steps", f"{found['clock_steps']:,}", "the wall clock jumped"),
+        (
+            "faults of its own",
+            f"{sum(found.get('faults', {}).values()):,}",
+            "what it could not do; none of it is booked on the target",
+        ),
         ("rows dropped", f"{found['rows_dropped']:,}", "lines missing in streams.jsonl.gz"),
     ]
     columns = (Column("generator", number=False), Column("value"), Column("meaning", number=False))
