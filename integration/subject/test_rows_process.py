@@ -38,6 +38,7 @@ from integration.subject.clients import (
 from integration.subject.raising import SECRET
 from integration.subject.stage import assert_row, assert_whole, ended
 from integration.timing import MS, PATIENCE_S, SCALE, eventually_async
+from integration.upstream import Upstream
 from load.faults.database import Faults, open_database
 from load.target.config import ROOT, TargetConfig
 
@@ -150,21 +151,21 @@ async def test_S1_S2_sigterm(measured: Measured) -> None:
     assert left["completed_at"] is not None
 
 
-async def test_S3_second_sigterm(measured: Measured) -> None:
-    """The drain is cut short: what runs is interrupted at once, and told so."""
-    with stage.running(measured, "hurry", {"BACKEND_DRAIN_TIMEOUT": "60"}) as service:
-        user = service.caller()
-        long = service.agent(tokens=2000, interval_ms=25)
-        async with service.connect(long, user.person, subprotocols=AGENTCHAT) as connection:
+async def test_S2_S3_second_sigterm(measured: Measured, upstream: Upstream) -> None:
+    """The drain is cut short: what runs is interrupted at once, and told so; its provider sees the end."""
+    settings = {"BACKEND_DRAIN_TIMEOUT": "60", **upstream.settings}
+    with stage.running(measured, "hurry", settings) as service:
+        user, told = service.caller(), stage.story(service, upstream)
+        async with service.connect(told.agent, user.person, subprotocols=AGENTCHAT) as connection:
             await say(connection, type="chat", message="Hello")
             frames = [await first(connection, "started")]
             kill(service, signal.SIGTERM)
             while frames[-1]["type"] != "going_away":
                 frames.append(await hear(connection))
-            told_at = kill(service, signal.SIGTERM)
+            killed_at = kill(service, signal.SIGTERM)
             frames += await rest(connection)
         code = await gone(service, PATIENCE_S)
-        took_s = time.monotonic() - told_at
+        took_s = time.monotonic() - killed_at
         row = service.run(frames[0]["execution_id"])
 
     assert code == 0
@@ -176,6 +177,7 @@ async def test_S3_second_sigterm(measured: Measured) -> None:
     assert own[-1]["fatal"] is True
     assert connection.close_code == 1012
     assert_row(row, "INTERRUPTED", "server_shutdown", text_of(own))
+    told.assert_cut_off(round(killed_at * 1e9))
 
 
 # S4: SIGKILL

@@ -42,6 +42,7 @@ KINDS: Final = frozenset(
     )
 )
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+CLOSING: Final = frozenset(("fin", "badjson", "errorevent"))
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -107,7 +108,8 @@ def script_of(asked: Wanted, *, seen: bool) -> Iterator[Operation]:
     breaks = sim.fail if fails and sim.status is None else ""
     if breaks == "split":
         yield "chunk_split", 1
-    yield "sse_open", {}
+    # Who ends a body and then the connection says so before. Else it may be asked again in between.
+    yield "sse_open", {"Connection": "close"} if breaks in CLOSING else {}
     yield ("role",)
     limit = sim.n if asked.most is None else min(sim.n, asked.most)
     for number in range(limit):
