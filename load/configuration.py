@@ -45,6 +45,13 @@ class Configuration:
             raise UsageError(f"{self.where}: {name} must be a table")
         return found
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; empty where it is not there."""
+        found = self.table.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise UsageError(f"{self.where}: {name} must be a list of texts")
+        return tuple(found)
+
     def parts(self, name: str) -> tuple[Mapping[str, Any], ...]:
         """A list of tables; empty where it is not there."""
         found = self.table.get(name, [])

@@ -59,11 +59,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Deadline:
-    """A configured limit and how long its firing took, seen from the client. early: fired before the limit
-    by the target's own word."""
+    """A configured limit and how long its firing took, seen from the client. lateness: beyond the limit, 0
+    where it was seen before. early: fired before the limit by the target's own word."""
 
     configured_ms: float
     observed: Histogram = field(default_factory=Histogram)
+    lateness: Histogram = field(default_factory=Histogram)
     early: int = 0
 
 
@@ -89,5 +90,6 @@ class Outcomes:
         """A deadline of the target fired. elapsed_ms: the target's own word, None where it gave none."""
         deadline = self.deadlines.setdefault(code, Deadline(configured_ms))
         deadline.observed.add(observed_ns)
+        deadline.lateness.add(max(0, observed_ns - int(configured_ms * 1e6)))
         if elapsed_ms is not None and elapsed_ms < configured_ms - 1:
             deadline.early += 1

@@ -60,6 +60,7 @@ class Tally:
     unresolved: int = 0
     tokens: int = 0
     stalls: int = 0
+    stalled_streams: int = 0
     stalled_ns: int = 0
     strays: int = 0
     never_sent: int = 0
@@ -129,6 +130,7 @@ class Tally:
         self.max_gap.add(max(silences))
         stalls = [silence for silence in silences if silence > stream.limits.stall_ns]
         self.stalls += len(stalls)
+        self.stalled_streams += bool(stalls)
         self.stalled_ns += sum(stalls)
 
     def book_split(self, split: Split) -> None:

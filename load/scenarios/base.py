@@ -336,7 +336,7 @@ class AgentUser(User):
             return
         if scenario is not None:
             origin = dataclasses.replace(origin, scenario=scenario)
-        kind = KINDS[type(followed.driver)]
+        kind = self.session.ledger.protocols[origin.scenario] = KINDS[type(followed.driver)]
         tell = functools.partial(self._tell_locust, kind, origin.scenario, timeline, str(expect))
         self.session.ledger.ended(followed.driver, Ended(origin, expect, timeline, followed.frames, tell))
 

@@ -60,7 +60,8 @@ class Ledger:
     """One run's counts, histograms, and the frames of what nobody declared.
 
     windows: of the measuring part, None until all users have come; steady_until_ns: its end, monotonic.
-    Streams intended outside it are kept apart. executions: how each ended, by its id. abandoned_unseen:
+    Streams intended outside it are kept apart. protocols: scenario -> how it
+    speaks. executions: how each ended, by its id. abandoned_unseen:
     streams that we left before we knew their id. defects: what went wrong in the instrument itself; any makes
     the run INVALID. standstills: of the generator; what they touched and nobody declared is not booked.
     """
@@ -69,6 +70,7 @@ class Ledger:
     run: Run = field(default_factory=Run)
     outcomes: Outcomes = field(default_factory=Outcomes)
     recordings: dict[str, list[Frame]] = field(default_factory=dict)
+    protocols: dict[str, str] = field(default_factory=dict)
     executions: dict[str, Seen] = field(default_factory=dict)
     kept: Kept = field(default_factory=Kept)
     defects: list[str] = field(default_factory=list)

@@ -16,11 +16,12 @@ from load.target.config import CoverageMode, TargetConfig, configured_target
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """target: None for a server that runs already."""
+    """target: None for a server that runs already. objectives: as they are written."""
 
     target: TargetConfig | None
     auth: Auth
     plans: tuple[Plan, ...]
+    objectives: tuple[str, ...] = ()
 
     def coming(self, failures: str) -> tuple[Plan, ...]:
         """The plans that `--failures` lets come."""
@@ -53,7 +54,7 @@ def read_own(options: Options) -> Own | None:
         if options.token_env is not None:
             auth = replace(auth, tokens=tokens_of_environment(options.token_env, "--token-env"), login=None)
         target = configured_target(configuration) if options.host is None else None
-        return Own(_covered(target, options), auth, plans)
+        return Own(_covered(target, options), auth, plans, configuration.texts("objectives"))
     if options.protocol is None:
         return None
     plans = (plan_of_protocol(options.protocol, options.model),)

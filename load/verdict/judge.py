@@ -56,14 +56,18 @@ ORDER = (
 )
 
 
-def judge(findings: Iterable[Finding]) -> Verdict:
-    """The verdict on `findings`; none is a PASS. That nothing could be judged is a finding, too."""
+def judge(findings: Iterable[Finding], undecided: str = "fail") -> Verdict:
+    """The verdict on `findings`; none is a PASS. That nothing could be judged is a finding, too.
+
+    undecided: `warn` lets INCONCLUSIVE end with the exit code of PASS; its name stays the status.
+    """
     ranked = sorted(findings, key=lambda finding: ORDER.index(finding.kind))
     kinds = {finding.kind for finding in ranked if not finding.timed_out}
     if ExitCode.INVALID not in kinds:
         kinds |= {finding.kind for finding in ranked}
     code = next((kind for kind in ORDER if kind in kinds), ExitCode.PASS)
-    return Verdict(code.name, code, tuple(ranked), tuple(_line(finding) for finding in ranked))
+    exit_code = ExitCode.PASS if undecided == "warn" and code is ExitCode.INCONCLUSIVE else code
+    return Verdict(code.name, exit_code, tuple(ranked), tuple(_line(finding) for finding in ranked))
 
 
 def _line(finding: Finding) -> str:
