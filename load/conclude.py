@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from load.drivers.clock import CLOCK
+from load.drivers.route import proxy_for
 from load.errors import ExitCode, InvalidRun
 from load.metrics.run import STEADY, Health
 from load.metrics.tally import Tally
@@ -157,6 +158,8 @@ class LoadRun:
             f" --scenario {{scenario}} --seed {options.seed}{where}"
         )
 
+            where += "" if options.tls_ca is None else f" --tls-ca {shlex.quote(str(options.tls_ca))}"
+            where += " --insecure" if options.insecure else ""
     def open_windows(self, began_ns: int) -> None:
         """All users have come; began_ns: when the run time began to count."""
         now_ns, run_time_s = time.perf_counter_ns(), self.options.run_time_s
@@ -341,7 +344,7 @@ def _coverage(run: LoadRun) -> tuple[CoverageSummary | None, str]:
 
 def _target(run: LoadRun) -> TargetFacts:
     if run.target is None:
-        return TargetFacts("host", run.options.host or "", died=run.gone)
+        return _host(run)
     last_words = run.target.tail(LAST_WORDS) if run.gone is not None else ()
     setting = run.target.coverage
     where = run.target.app
@@ -357,3 +360,12 @@ def _target(run: LoadRun) -> TargetFacts:
         died=run.gone,
         last_words=last_words,
     )
+
+
+def _host(run: LoadRun) -> TargetFacts:
+    options, url = run.options, run.options.host or ""
+    tls = None
+    if url.startswith("https://"):
+        by = "" if options.tls_ca is None else f" by {options.tls_ca}"
+        tls = "certificate NOT verified (--insecure)" if options.insecure else f"certificate verified{by}"
+    return TargetFacts("host", url, died=run.gone, tls=tls, proxy=proxy_for(url))

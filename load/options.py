@@ -45,8 +45,9 @@ class Options:
     """What the user asked for, checked.
 
     run_time_s: None runs until stopped. host: a server that already runs; None starts the backend in
-    `app_dir`. config, app: what describes a target of the user's own. protocol: None for that of the bundled
-    backend. scenarios: empty for all. mix: weight of each scenario, empty for the profile's.
+    `app_dir`. tls_ca: the authority that is believed, None for those of the system. config, app: what
+    describes a target of the user's own. protocol: None for that of the bundled backend. scenarios: empty for
+    all. mix: weight of each scenario, empty for the profile's.
     """
 
     users: int
@@ -74,6 +75,8 @@ class Options:
 
 
 def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
+    tls_ca: Path | None = None
+    insecure: bool = False
     """Adds Streamgauge's options to Locust's parser; README.md has the same table."""
     parser.allow_abbrev = False  # Locust would take `--headles` for `--headless`
     parser.set_defaults(
@@ -110,6 +113,15 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     # No list as default: the web form would turn its names into integers.
     add("--scenario", action="append", default=None, metavar="NAME", help="this scenario alone; repeatable")
     add("--mix", default=defaults.mix, metavar="NAME=WEIGHT,…", help="how many users of each kind come")
+    add("--tls-ca", default="", metavar="FILE", help="the authority (PEM) of an https:// target")
+    add(
+        "--insecure",
+        action="store_true",
+        default=False,
+        help="believe any certificate of an https:// target",
+    )
+    add("--objective", action="append", default=None, metavar="TEXT", help="a threshold; repeatable")
+    add("--undecided", default="fail", choices=UNDECIDED, help="what INCONCLUSIVE costs: exit 5, or 0")
     add(
         "--failures",
         default="",
@@ -150,9 +162,6 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         if not file.is_file():
             raise UsageError(f"--scenarios {file}: no such file")
     _check_target(parsed, host)
-    prompts = Path(parsed.prompts) if parsed.prompts else None
-    if prompts is not None and not prompts.is_file():
-        raise UsageError(f"--prompts {parsed.prompts}: no such file")
     return Options(
         users=users,
         spawn_rate=float(parsed.spawn_rate),
@@ -170,7 +179,7 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         scenarios=tuple(dict.fromkeys(name for item in _listed(parsed.scenario) for name in _split(item))),
         mix=_mix(parsed.mix),
         failures=_choice("--failures", parsed.failures or ("harmless" if host else "all"), FAILURES),
-        prompts=prompts,
+        prompts=_file("--prompts", parsed.prompts),
         seed=_seed(parsed.seed),
         arrivals=_choice("--arrivals", parsed.arrivals, ARRIVALS),
         think_s=_seconds(
@@ -185,9 +194,18 @@ def _config(parsed: argparse.Namespace) -> Path | None:
     """The file of `--config`, unless it is one of Locust's own kind."""
     file = getattr(parsed, "config", None)
     return Path(file) if file and Path(file).suffix == ".toml" else None
+        tls_ca=_file("--tls-ca", parsed.tls_ca),
+        insecure=parsed.insecure,
 
 
 def _check_target(parsed: argparse.Namespace, host: str | None) -> None:
+def _file(option: str, name: str) -> Path | None:
+    """A file that has to be there; None where none was named."""
+    if name and not Path(name).is_file():
+        raise UsageError(f"{option} {name}: no such file")
+    return Path(name) if name else None
+
+
     """That the options name one target, and what it speaks."""
     config = _config(parsed)
     if parsed.app and (host or config):

@@ -34,6 +34,7 @@ from locust.env import Environment
 from locust.runners import LocalRunner, Runner
 
 from load.conclude import LoadRun, conclude
+from load.drivers.tls import TRUST
 from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
 from load.options import Options, add_options, read_options
 from load.prepare import prepare
@@ -166,6 +167,7 @@ class Plugin:
         options = read_options(self.parsed, self.environment.host, DEFAULTS)
         self.own = read_own(options)
         self.others = [kind for file in options.scenario_files for kind in users_of(file)]
+        TRUST.use(options.tls_ca, insecure=options.insecure)
         kinds = {kind.scenario: kind for kind in self.kinds()}
         rows = ROWS if self.own is None else {}
         for name in options.scenarios:

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -55,6 +56,12 @@ class Peer:
         self.closed = threading.Event()
         self._rest = b""
         self._shaken = False
+
+    def secure(self, context: ssl.SSLContext) -> ssl.SSLSocket:
+        """Goes on with TLS."""
+        sock = context.wrap_socket(self.sock, server_side=True)
+        self.sock = sock
+        return sock
 
     # -- reading
 
@@ -153,9 +160,10 @@ Script: TypeAlias = Callable[[Peer], object]
 class ScriptServer:
     """Plays its scripts, one for each connection in the order they come; then refuses further ones."""
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, host: str = "127.0.0.1") -> None:
         self._scripts = scripts
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
         self._listener.settimeout(PATIENCE_S)
         self._thread = threading.Thread(target=self._serve, name="script server")
         self._failures: list[BaseException] = []

@@ -20,6 +20,9 @@ class Waiting:
     sock: socket.socket
     wait: Wait | None
 
+    def pending(self) -> bool:
+        return pending(self.sock)
+
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:

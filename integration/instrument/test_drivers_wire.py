@@ -11,30 +11,10 @@ import pytest
 
 from integration.instrument.script_server import Peer, ScriptServer
 from load.drivers.clock import Clock
-from load.drivers.wire import Wire, address_of
-from load.errors import LocalFault, UsageError
+from load.drivers.wire import Wire
+from load.errors import LocalFault
 
 SECOND = 1_000_000_000
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://h", ("h", 80)),
-        ("ws://h:8000/path", ("h", 8000)),
-        ("http://[::1]:9/", ("::1", 9)),
-    ],
-)
-def test_address(url: str, expected: tuple[str, int]) -> None:
-    """Host and port."""
-    assert address_of(url) == expected
-
-
-@pytest.mark.parametrize("url", ["https://h", "ftp://h", "http:///x", "h:80"])
-def test_what_is_not_spoken_is_said(url: str) -> None:
-    """Before anything is connected."""
-    with pytest.raises(UsageError, match="only http:// and ws://"):
-        address_of(url)
 
 
 @pytest.fixture
@@ -56,12 +36,14 @@ def test_without_a_file_descriptor_it_is_our_own_fault(host: str) -> None:
         Wire.connect(f"http://{host}:9", 5 * SECOND)
 
 
-def test_nothing_at_the_address_is_none_of_ours() -> None:
+@pytest.mark.parametrize("receive_buffer", [None, 4096])
+def test_nothing_at_the_address_is_none_of_ours(receive_buffer: int | None) -> None:
     """A refused connect stays the system's own error."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unheard.getsockname()[1]}"
         with pytest.raises(ConnectionRefusedError):
-            Wire.connect(f"http://127.0.0.1:{unheard.getsockname()[1]}", 5 * SECOND)
+            Wire.connect(url, 5 * SECOND, receive_buffer=receive_buffer)
 
 
 def test_reads_are_stamped_in_order() -> None:

@@ -73,6 +73,15 @@ def test_a_running_server_is_asked_less_often() -> None:
     assert parse("--think-s", "0.1", host="http://127.0.0.1:8000").think_s == 0.1
 
 
+def test_an_authority_of_ones_own(tmp_path: Path) -> None:
+    """A file that is there; certificates are verified unless told otherwise."""
+    file = tmp_path / "ca.pem"
+    file.touch()
+    options = parse("--tls-ca", str(file))
+
+    assert (options.tls_ca, options.insecure, parse("--insecure").insecure) == (file, False, True)
+
+
 def test_scenarios_add_up() -> None:
     """--scenario may be repeated or hold a list; a name counts once."""
     assert parse("--scenario", "a", "--scenario", "b, a").scenarios == ("a", "b")
@@ -85,6 +94,7 @@ def test_scenarios_add_up() -> None:
         (["-r", "0"], None, "--spawn-rate 0.0: must be above 0"),
         ([], "127.0.0.1:8000", "--host 127.0.0.1:8000: must start with http:// or https://"),
         (["--app-dir", "/nowhere"], None, "--app-dir /nowhere: no such folder"),
+        (["--tls-ca", "/nowhere.pem"], None, "--tls-ca /nowhere.pem: no such file"),
         (["--prompts", "/nowhere.jsonl"], None, "--prompts /nowhere.jsonl: no such file"),
         (
             ["--mix", "chat_ws"],

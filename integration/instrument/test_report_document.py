@@ -91,6 +91,8 @@ def test_target_that_we_started() -> None:
         "settings": {"BACKEND_FIRST_TOKEN_TIMEOUT": "1.5"},
         "died": None,
         "last_words": [],
+        "tls": None,
+        "proxy": None,
     }
 
 
@@ -105,6 +107,8 @@ def test_target_that_already_ran() -> None:
         "settings": {},
         "died": None,
         "last_words": [],
+        "tls": None,
+        "proxy": None,
     }
 
 

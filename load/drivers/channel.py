@@ -6,7 +6,6 @@ The protocol is `websockets`' Sans-I/O one; the socket, its stamps and its limit
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -110,9 +109,7 @@ class Channel:
         if self.closed is not None:
             raise ConnectionError("a close frame has come")
         self._protocol.send_text(message)
-        at = now_ns()
-        for data in self._protocol.data_to_send():
-            self.wire.sock.sendall(data)
+        at = self.wire.send(b"".join(self._protocol.data_to_send()))
         if self.recorder is not None:
             self.recorder.keep(at, "sent", message)
         return at
@@ -201,9 +198,9 @@ class Channel:
         with contextlib.suppress(OSError):  # the next read tells how it ended
             for data in self._protocol.data_to_send():
                 if data:
-                    self.wire.sock.sendall(data)
+                    self.wire.send(data)
                 else:
-                    self.wire.sock.shutdown(socket.SHUT_WR)
+                    self.wire.shut_writing()
 
     def _end(self, closed: Closed) -> None:
         if self.closed is None:

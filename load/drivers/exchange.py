@@ -184,11 +184,11 @@ class Connection:
             handshake_ns = now_ns() - began
         self.wire = None
         correlation_id, traced = trace_headers() if self.trace else (None, {})
-        sent_headers = {**self.headers, **traced, **headers}
+        sent_headers = {**self.headers, **wire.proxy_headers, **traced, **headers}
         if body is not None:
             sent_headers.setdefault("content-type", "application/json")
             sent_headers["content-length"] = str(len(body))
-        lines = [f"{method} {self._prefix}{path} HTTP/1.1"]
+        lines = [f"{method} {wire.origin}{self._prefix}{path} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in sent_headers.items()]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         began = now_ns()

@@ -44,7 +44,7 @@ class Response:
 
 
 class HttpDriver:
-    """One user's connection to `base_url` (http://). path: where `stream` posts its messages."""
+    """One user's connection to `base_url` (http or https). path: where `stream` posts its messages."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ ACCEPT: Final = {"accept": EVENT_STREAM}
 
 
 class SseDriver:
-    """One user's connection to `base_url` (http://). path: where `stream` posts its messages.
+    """One user's connection to `base_url` (http or https). path: where `stream` posts its messages.
 
     Cancelling, and taking a stream up again, are requests of their own on `/api/executions/{id}`.
     """

@@ -53,6 +53,9 @@ class Watched(Protocol):
     sock: socket.socket
     wait: Wait | None
 
+    def pending(self) -> bool:
+        """Whether something has arrived that nobody has read: then the generator is late, not the target."""
+
 
 class Watchdog:
     """Looks after the waits of one process."""
@@ -94,11 +97,11 @@ class Watchdog:
 def look(watched: Watched, now: int, *, late: bool = False) -> None:
     """Ends the wait if a limit of it has passed. late: this process has been kept from looking."""
     wait = watched.wait
-    if wait is None or wait.expired is not None or (late and pending(watched.sock)):
+    if wait is None or wait.expired is not None or (late and watched.pending()):
         return
     if wait.total_at is not None and now > wait.total_at:
         wait.expired, wait.late = "total", now - wait.total_at
-    elif now - wait.since > wait.limit and not pending(watched.sock):
+    elif now - wait.since > wait.limit and not watched.pending():
         wait.expired, wait.late = wait.clock, now - wait.since - wait.limit
     else:
         return
@@ -107,7 +110,7 @@ def look(watched: Watched, now: int, *, late: bool = False) -> None:
 
 
 def pending(sock: socket.socket) -> bool:
-    """Whether bytes have arrived that nobody has read: then the generator is late, not the target."""
+    """Whether bytes wait in the receive queue of a socket."""
     try:
         answer = fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4))
     except (OSError, ValueError):  # closed in this moment

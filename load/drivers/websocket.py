@@ -24,7 +24,7 @@ FOLLOW_UP_NS: Final = 2_000_000_000
 
 
 class WebSocketDriver:
-    """One user's connection to `url` (ws://).
+    """One user's connection to `url` (ws or wss).
 
     subprotocols: none speaks the plain contract. trace: whether handshakes carry trace headers; the
     correlation id of a turn is that of its connection.

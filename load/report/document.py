@@ -38,7 +38,8 @@ class TargetFacts:
 
     kind: `started` by us or a `host` that already ran. address: its app, or its URL. python, core, mode: of
     the started process; None for a host, core `-` without coverage. settings: what it was given beyond its
-    defaults. died: why it counts as down, None while it does not; last_words: the end of its log then.
+    defaults. died: why it counts as down, None while it does not; last_words: the end of its log then. tls:
+    how its certificate was verified, None without TLS. proxy: between it and us, None without.
     """
 
     kind: Literal["started", "host"]
@@ -50,6 +51,8 @@ class TargetFacts:
     died: str | None = None
     last_words: tuple[str, ...] = ()
 
+    tls: str | None = None
+    proxy: str | None = None
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -169,6 +172,8 @@ def _target(target: TargetFacts) -> dict[str, object]:
         "died": target.died,
         "last_words": list(target.last_words),
     }
+        "tls": target.tls,
+        "proxy": target.proxy,
 
 
 def _profile(facts: RunFacts) -> dict[str, object]:
