@@ -152,14 +152,14 @@ class LoadRun:
         where = "" if options.app_dir == Path() else f" --app-dir {shlex.quote(str(options.app_dir))}"
         if options.host is not None:
             where = f" --host {options.host} --token-env {options.token_env}"
+            where += "" if options.tls_ca is None else f" --tls-ca {shlex.quote(str(options.tls_ca))}"
+            where += " --insecure" if options.insecure else ""
         for_s = "" if options.run_time_s is None else f" -t {options.run_time_s:g}s"
         return (
             f"locust -f locustfile.py --headless -u {options.users} -r {options.spawn_rate:g}{for_s}"
             f" --scenario {{scenario}} --seed {options.seed}{where}"
         )
 
-            where += "" if options.tls_ca is None else f" --tls-ca {shlex.quote(str(options.tls_ca))}"
-            where += " --insecure" if options.insecure else ""
     def open_windows(self, began_ns: int) -> None:
         """All users have come; began_ns: when the run time began to count."""
         now_ns, run_time_s = time.perf_counter_ns(), self.options.run_time_s

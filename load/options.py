@@ -72,11 +72,11 @@ class Options:
     think_s: float
     reports: Path
     trace_headers: bool
+    tls_ca: Path | None = None
+    insecure: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
-    tls_ca: Path | None = None
-    insecure: bool = False
     """Adds Streamgauge's options to Locust's parser; README.md has the same table."""
     parser.allow_abbrev = False  # Locust would take `--headles` for `--headless`
     parser.set_defaults(
@@ -110,9 +110,6 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         metavar="NAME",
         help="with --host: the variable that holds the bearer token(s)",
     )
-    # No list as default: the web form would turn its names into integers.
-    add("--scenario", action="append", default=None, metavar="NAME", help="this scenario alone; repeatable")
-    add("--mix", default=defaults.mix, metavar="NAME=WEIGHT,…", help="how many users of each kind come")
     add("--tls-ca", default="", metavar="FILE", help="the authority (PEM) of an https:// target")
     add(
         "--insecure",
@@ -122,6 +119,9 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     )
     add("--objective", action="append", default=None, metavar="TEXT", help="a threshold; repeatable")
     add("--undecided", default="fail", choices=UNDECIDED, help="what INCONCLUSIVE costs: exit 5, or 0")
+    # No list as default: the web form would turn its names into integers.
+    add("--scenario", action="append", default=None, metavar="NAME", help="this scenario alone; repeatable")
+    add("--mix", default=defaults.mix, metavar="NAME=WEIGHT,…", help="how many users of each kind come")
     add(
         "--failures",
         default="",
@@ -187,18 +187,11 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         ),
         reports=Path(parsed.reports),
         trace_headers=not parsed.no_trace_headers,
+        tls_ca=_file("--tls-ca", parsed.tls_ca),
+        insecure=parsed.insecure,
     )
 
 
-def _config(parsed: argparse.Namespace) -> Path | None:
-    """The file of `--config`, unless it is one of Locust's own kind."""
-    file = getattr(parsed, "config", None)
-    return Path(file) if file and Path(file).suffix == ".toml" else None
-        tls_ca=_file("--tls-ca", parsed.tls_ca),
-        insecure=parsed.insecure,
-
-
-def _check_target(parsed: argparse.Namespace, host: str | None) -> None:
 def _file(option: str, name: str) -> Path | None:
     """A file that has to be there; None where none was named."""
     if name and not Path(name).is_file():
@@ -206,6 +199,13 @@ def _file(option: str, name: str) -> Path | None:
     return Path(name) if name else None
 
 
+def _config(parsed: argparse.Namespace) -> Path | None:
+    """The file of `--config`, unless it is one of Locust's own kind."""
+    file = getattr(parsed, "config", None)
+    return Path(file) if file and Path(file).suffix == ".toml" else None
+
+
+def _check_target(parsed: argparse.Namespace, host: str | None) -> None:
     """That the options name one target, and what it speaks."""
     config = _config(parsed)
     if parsed.app and (host or config):

@@ -165,9 +165,9 @@ class Plugin:
     def options(self) -> Options:
         """What was asked for, with the names that only the scenarios know checked."""
         options = read_options(self.parsed, self.environment.host, DEFAULTS)
+        TRUST.use(options.tls_ca, insecure=options.insecure)
         self.own = read_own(options)
         self.others = [kind for file in options.scenario_files for kind in users_of(file)]
-        TRUST.use(options.tls_ca, insecure=options.insecure)
         kinds = {kind.scenario: kind for kind in self.kinds()}
         rows = ROWS if self.own is None else {}
         for name in options.scenarios:

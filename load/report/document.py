@@ -50,9 +50,9 @@ class TargetFacts:
     settings: Mapping[str, str] = field(default_factory=dict)
     died: str | None = None
     last_words: tuple[str, ...] = ()
-
     tls: str | None = None
     proxy: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -169,11 +169,11 @@ def _target(target: TargetFacts) -> dict[str, object]:
         "coverage": target.mode,
         "python": target.python,
         "settings": dict(target.settings),
+        "tls": target.tls,
+        "proxy": target.proxy,
         "died": target.died,
         "last_words": list(target.last_words),
     }
-        "tls": target.tls,
-        "proxy": target.proxy,
 
 
 def _profile(facts: RunFacts) -> dict[str, object]:

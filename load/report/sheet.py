@@ -61,10 +61,10 @@ def sheet(document: Document) -> Sheet:
 def _lines(document: Document) -> tuple[str, ...]:
     target, profile, provenance = document["target"], document["profile"], document["provenance"]
     measured = f"host {target['host']}" if target["kind"] == "host" else f"app {target['app']}"
-    python = f", Python {target['python']}" if target["python"] else ""
     # Runs of before these members were there are rendered, too.
     measured += f", {target['tls']}" if target.get("tls") else ""
     measured += f", through the proxy {target['proxy']}" if target.get("proxy") else ""
+    python = f", Python {target['python']}" if target["python"] else ""
     core = document["coverage"]["core"]
     covered = f"coverage {target['coverage']} ({core})" if target["coverage"] != "off" else "no coverage"
     seconds = profile["steady_s"]
