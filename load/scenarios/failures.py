@@ -32,20 +32,12 @@ class Failures(Walker):
     def wait_time(self) -> float:
         """A moment, or longer on a server whose limits are not ours; between two rough windows nothing
         happens, and within them rows come evenly."""
-        windows = self.session.ledger.windows
-        if windows is None:
-            return OUTSIDE_S
-        pause_s = self.random.uniform(*PAUSE_S)
-        if self.session.options.host is not None:
-            sharing = self.session.options.users / len(self.session.tokens)
-            pause_s = HOST_PAUSE_S * max(1.0, sharing)
-        return max(pause_s, self._wait_s)
+        return OUTSIDE_S if self.session.ledger.windows is None else self._wait_s
 
     @task
     def row(self) -> None:
         """The next row, if it is time for one that ends within the window."""
         windows, walk = self.session.ledger.windows, self.session.walk
-        self._wait_s = 0.0
         if windows is None:
             return
         now_ns = time.perf_counter_ns()
@@ -63,5 +55,13 @@ class Failures(Walker):
             ROWS[name].run(self, name, ROWS[name].expect)
         finally:
             self.leave()
+        self._wait_s = self._pause_s()
+
+    def _pause_s(self) -> float:
+        """After a row."""
+        if self.session.options.host is None:
+            return self.random.uniform(*PAUSE_S)
+        walkers = type(self).fixed_count or self.session.options.users
+        return HOST_PAUSE_S * max(1.0, walkers / len(self.session.tokens))
 
     _wait_s = 0.0
