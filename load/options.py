@@ -117,8 +117,6 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         default=False,
         help="believe any certificate of an https:// target",
     )
-    add("--objective", action="append", default=None, metavar="TEXT", help="a threshold; repeatable")
-    add("--undecided", default="fail", choices=UNDECIDED, help="what INCONCLUSIVE costs: exit 5, or 0")
     # No list as default: the web form would turn its names into integers.
     add("--scenario", action="append", default=None, metavar="NAME", help="this scenario alone; repeatable")
     add("--mix", default=defaults.mix, metavar="NAME=WEIGHT,…", help="how many users of each kind come")
