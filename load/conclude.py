@@ -29,10 +29,12 @@ from load.metrics.timeline import Limits
 from load.options import Options
 from load.report import console, render
 from load.report.document import RunFacts, TargetFacts, build
+from load.report.figures import Accuracy
 from load.report.provenance import Provenance, gather
 from load.report.recorder import write_recording
 from load.report.store import StreamRows, create_folder
 from load.scenarios.base import Session
+from load.scenarios.held import measured
 from load.scenarios.ledger import Ledger
 from load.scenarios.rest import Rest
 from load.scenarios.rows.needed import needed
@@ -46,8 +48,11 @@ from load.target.provider import Provider
 from load.target.rows import read_executions
 from load.verdict.behaviour import Needed, missing, undeclared, unreached
 from load.verdict.judge import Finding, Verdict, judge
+from load.verdict.objective import Objective
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
+from load.verdict.slo import Result, evaluate
+from load.verdict.slo import findings as missed
 from load.verdict.validity import late_budget_ns, untrustworthy
 
 LAST_WORDS: Final = 10
@@ -79,6 +84,7 @@ class LoadRun:
     settings: Mapping[str, str] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    objectives: tuple[Objective, ...] = ()
     walkers: int = 0
     conversations: int = 0
     before: Rest | None = None
@@ -203,6 +209,21 @@ class LoadRun:
         """How late we may look at a chunk."""
         return late_budget_ns(self.quiet.gap, (self.limits.stall_ns,))
 
+    def results(self) -> tuple[Result, ...]:
+        """Every objective, held against what was measured."""
+        core = "" if self.target is None else self.target.coverage.core
+        accuracy = Accuracy.of(self.ledger.run.health, core)
+        late_ns = accuracy.late_p99_ns or 0
+        held = measured(
+            self.ledger,
+            self.undisturbed,
+            steady_s=self.steady_s,
+            late_ns=late_ns,
+            on_time=late_ns <= self.late_budget_ns,
+            tracer=accuracy.tracer,
+        )
+        return tuple(evaluate(objective, held) for objective in self.objectives)
+
     def health(self) -> Health:
         """How well the generator kept up, processor time included; empties the clock's counts."""
         health = self.ledger.run.health + CLOCK.drain()
@@ -239,7 +260,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     coverage, absent = _coverage(run)
     if absent and run.options.host is None and run.options.coverage != "off":
         findings.append(_invalid(f"selfcheck: {absent}"))
-    run.verdict = judge(findings)
+    results = run.results() if whole else ()
+    findings.extend(missed(results))
+    run.verdict = judge(findings, run.options.undecided)
     log = None if run.target is None else run.target.log
     recordings = {}
     for stream_id, frames in run.ledger.recordings.items():
@@ -267,6 +290,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         rows_dropped=run.rows.dropped,
         needed=run.needed(),
         not_checkable=run.not_checkable,
+        objectives=results,
         window_order=() if windows is None else windows.kinds,
         window_s=None if windows is None or windows.endless else round(windows.length_ns / 1e9, 3),
     )

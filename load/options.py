@@ -18,6 +18,7 @@ from load.errors import UsageError
 
 FAILURES: Final = ("all", "harmless", "none")
 ARRIVALS: Final = ("poisson", "constant", "closed")
+UNDECIDED: Final = ("fail", "warn")
 COVERAGE: Final = ("auto", "branch", "off")
 PROTOCOLS: Final[Mapping[str, str | None]] = MappingProxyType(
     {"": None, "agentchat": None, "openai": "openai-chat", "anthropic": "anthropic-messages"}
@@ -63,6 +64,8 @@ class Options:
     model: str
     scenario_files: tuple[Path, ...]
     coverage: str
+    objectives: tuple[str, ...]
+    undecided: str
     scenarios: tuple[str, ...]
     mix: Mapping[str, int]
     failures: str
@@ -117,6 +120,8 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         default=False,
         help="believe any certificate of an https:// target",
     )
+    add("--objective", action="append", default=None, metavar="TEXT", help="a threshold; repeatable")
+    add("--undecided", default="fail", choices=UNDECIDED, help="what INCONCLUSIVE costs: exit 5, or 0")
     # No list as default: the web form would turn its names into integers.
     add("--scenario", action="append", default=None, metavar="NAME", help="this scenario alone; repeatable")
     add("--mix", default=defaults.mix, metavar="NAME=WEIGHT,…", help="how many users of each kind come")
@@ -174,6 +179,10 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         model=parsed.model,
         scenario_files=files,
         coverage=_choice("--coverage", parsed.coverage, COVERAGE),
+        objectives=tuple(
+            line for item in _listed(parsed.objective) for line in item.splitlines() if line.strip()
+        ),
+        undecided=_choice("--undecided", parsed.undecided, UNDECIDED),
         scenarios=tuple(dict.fromkeys(name for item in _listed(parsed.scenario) for name in _split(item))),
         mix=_mix(parsed.mix),
         failures=_choice("--failures", parsed.failures or ("harmless" if host else "all"), FAILURES),

@@ -45,6 +45,7 @@ from load.scenarios.failures import ROWS, Failures
 from load.scenarios.own import Own, read_own
 from load.scenarios.planned import Planned, kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
+from load.verdict.objective import Objective, read_objective
 
 WATCH_S = 0.5
 PROGRESS_S = 5.0
@@ -76,6 +77,7 @@ class Plugin:
         self.run: LoadRun | None = None
         self.own: Own | None = None
         self.others: list[type[AgentUser]] = []
+        self.objectives: tuple[Objective, ...] = ()
         self.interrupted = False
         self.quitting = False
         self.began_ns = 0
@@ -170,6 +172,8 @@ class Plugin:
         self.others = [kind for file in options.scenario_files for kind in users_of(file)]
         kinds = {kind.scenario: kind for kind in self.kinds()}
         rows = ROWS if self.own is None else {}
+        texts = options.objectives or (self.own.objectives if self.own is not None else ())
+        self.objectives = tuple(read_objective(text, [*kinds, *rows]) for text in texts)
         for name in options.scenarios:
             if name not in kinds and name not in rows:
                 raise UsageError(f"--scenario {name}: unknown; there are {', '.join([*kinds, *rows])}")
@@ -223,6 +227,7 @@ class Plugin:
             run.not_checkable = {plan.name: plan.dialect.not_checkable for plan in self.own.plans}
         if options.host is not None:
             announce(options, kinds, prepared.session.failures)
+        run.objectives = self.objectives
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
         run.walkers = sum(kind.fixed_count or options.users for kind in kinds if kind.of_failures)
         self.environment.user_classes = list(kinds)

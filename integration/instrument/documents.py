@@ -17,6 +17,8 @@ from load.report.provenance import Provenance
 from load.target.parts import CoverageSummary
 from load.verdict.behaviour import Needed
 from load.verdict.judge import Finding, judge
+from load.verdict.objective import read_objective
+from load.verdict.slo import Decision, Result
 
 MS = 1_000_000
 
@@ -34,6 +36,8 @@ OPTIONS = Options(
     model="",
     scenario_files=(),
     coverage="auto",
+    objectives=(),
+    undecided="fail",
     scenarios=(),
     mix=MappingProxyType({"chat_ws": 65, "chat_http": 25, "failures": 10}),
     failures="all",
@@ -157,6 +161,15 @@ def declared() -> Outcomes:
     return outcomes
 
 
+MET = Result(
+    read_objective("ttft_ms p95 < 800", ("chat_ws",)),
+    Decision.MET,
+    148.875,
+    150.1875,
+    1000,
+)
+
+
 def document(
     *,
     facts: RunFacts = FACTS,
@@ -172,7 +185,8 @@ def document(
 
 def red() -> Document:
     """One broken stream, its frames kept."""
-    return document(facts=replace(FACTS, recordings={"exe_1": "findings/exe_1.ndjson"}), findings=(BROKEN,))
+    facts = replace(FACTS, recordings={"exe_1": "findings/exe_1.ndjson"}, objectives=(MET,))
+    return document(facts=facts, findings=(BROKEN,))
 
 
 def show_red() -> None:

@@ -44,6 +44,8 @@ def test_nothing_said_gives_the_profile() -> None:
         model="",
         scenario_files=(),
         coverage="auto",
+        objectives=(),
+        undecided="fail",
         scenarios=(),
         mix={"chat_ws": 70, "chat_http": 30},
         failures="all",

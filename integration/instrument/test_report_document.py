@@ -40,6 +40,7 @@ def test_members_of_format_1() -> None:
         "windows",
         "rows",
         "scenarios",
+        "objectives",
         "deadlines",
         "reconciliation",
         "generator",
@@ -191,6 +192,7 @@ def test_scenarios() -> None:
         "chat_ws": {
             "expected": "DONE",
             "total": 1040,
+            "not_checkable": [],
             "as_expected": 1039,
             "of_failures": False,
             "unexpected": [{"seen": "BROKEN(loss)", "count": 1, "ids": ["exe_1"]}],
@@ -198,11 +200,26 @@ def test_scenarios() -> None:
         "first_token_timeout": {
             "expected": "ERROR(first_token_timeout)",
             "total": 10,
+            "not_checkable": [],
             "as_expected": 10,
             "of_failures": True,
             "unexpected": [],
         },
     }
+
+
+def test_objectives() -> None:
+    assert stored(red())["objectives"] == [
+        {
+            "text": "ttft_ms p95 < 800",
+            "decision": "MET",
+            "low": 148.875,
+            "high": 150.1875,
+            "n": 1000,
+            "shown": "148.875 … 150.188",
+            "reason": "",
+        }
+    ]
 
 
 def test_deadlines() -> None:

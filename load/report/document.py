@@ -25,6 +25,7 @@ from load.target.parts import CoverageSummary
 from load.verdict.behaviour import Needed
 from load.verdict.judge import Finding, Verdict
 from load.verdict.reconcile import Reconciled
+from load.verdict.slo import Result
 
 FORMAT: Final = 1
 
@@ -66,9 +67,9 @@ class RunFacts:
     target's own rows, None where there are none to read. journal: whether the provider's was read.
     target_cpu_s, provider_cpu_s: processor time since their start, None where they are not ours.
     recordings: id of a stream -> its file within the folder. rows_dropped: lines missing in streams.jsonl.gz.
-    needed: rows of docs/errors.md that had to come. not_checkable: scenario -> breaks that its wire cannot
-    prove. window_order, window_s: clean and rough windows in turn,
-    and their length; None without an end.
+    needed: rows of docs/errors.md that had to come. not_checkable: scenario -> breaks that its wire
+    cannot prove. objectives: each with its value and decision. window_order, window_s: clean and rough
+    windows in turn, and their length; None without an end.
     """
 
     options: Options
@@ -92,6 +93,7 @@ class RunFacts:
     rows_dropped: int = 0
     needed: tuple[Needed, ...] = ()
     not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    objectives: tuple[Result, ...] = ()
     window_order: tuple[str, ...] = ()
     window_s: float | None = None
 
@@ -129,6 +131,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
             name: _scenario(outcome, facts.not_checkable.get(name, ()))
             for name, outcome in sorted(outcomes.scenarios.items())
         },
+        "objectives": [_objective(result) for result in facts.objectives],
         "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
         "reconciliation": None if facts.reconciled is None else asdict(facts.reconciled),
         "generator": _generator(run, steady, accuracy, facts, on_time=on_time),
@@ -261,6 +264,18 @@ def _scenario(outcome: Outcome, not_checkable: tuple[str, ...]) -> dict[str, obj
             {"seen": kind.seen, "count": kind.count, "ids": list(kind.ids)}
             for kind in sorted(outcome.unexpected.values(), key=lambda kind: -kind.count)
         ],
+    }
+
+
+def _objective(result: Result) -> dict[str, object]:
+    return {
+        "text": result.objective.text,
+        "decision": result.decision.name,
+        "low": result.low,
+        "high": result.high,
+        "n": result.n,
+        "shown": result.shown,
+        "reason": result.reason,
     }
 
 

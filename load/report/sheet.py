@@ -35,6 +35,7 @@ def sheet(document: Document) -> Sheet:
         tables.last_words(document),
         tables.endings(document),
         tables.latency(document),
+        *([tables.objectives(document)] if document["objectives"] else []),
         tables.scenarios(document),
         *(tables.by_scenario(document, name) for name in HEADLINE),
         sides.split(document),

@@ -96,6 +96,25 @@ def scenarios(document: Document) -> Table:
     return Table("Scenarios", note, columns, tuple(rows), brief=True)
 
 
+def objectives(document: Document) -> Table:
+    rows = tuple(
+        Row(
+            (found["text"], found["decision"], found["shown"], f"{found['n']:,}", found["reason"] or "–"),
+            "bad" if found["decision"] == "MISSED" else "",
+        )
+        for found in document["objectives"]
+    )
+    columns = (
+        Column("objective", number=False),
+        Column("decision", number=False),
+        Column("value"),
+        Column("of"),
+        Column("why undecided", number=False),
+    )
+    note = "Undisturbed scenarios in clean windows, unless one is named. A value may have two bounds."
+    return Table("Objectives", note, columns, rows)
+
+
 def _windows(document: Document, quiet: Sequence[str]) -> str:
     """Which windows the figures of the undisturbed scenarios are from."""
     clean = any(f"{name}/clean" in document["tallies"] for name in quiet)
