@@ -78,9 +78,9 @@ class Ending(AgentUser):
                 self.leave()  # who is silent for long is asked whether it is there, and we do not listen
                 self.lock_for_long(held)
                 self.leave()
+            self.rest(before)
         except LoadError as defect:
             self.session.ledger.defects.append(str(defect))
-        self.rest(before)
         self.drain(stop)
         self.leave()
 

@@ -11,12 +11,12 @@ After a run each must be back where it was before the first user, but for what a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from load.drivers.http import HttpDriver
+from load.errors import InvalidRun
 from load.scenarios.base import Session
 
 SHARE: Final = 0.05
@@ -43,16 +43,19 @@ class Rest:
     gauges: Mapping[str, float]
 
     def above(self, before: Rest) -> tuple[str, ...]:
-        """The gauges that are higher than before by more than they may, as text."""
-        return tuple(
-            f"{name} {value:,.0f}, before {was:,.0f}"
-            for name, value in self.gauges.items()
-            if value - (was := before.gauges.get(name, 0.0)) > max(SLACK[name], SHARE * was)
-        )
+        """The gauges that are higher than before by more than they may, or that nobody tells any more."""
+        found = []
+        for name, was in before.gauges.items():
+            value = self.gauges.get(name)
+            if value is None:
+                found.append(f"{name} not told")
+            elif value - was > max(SLACK[name], SHARE * was):
+                found.append(f"{name} {value:,.0f}, before {was:,.0f}")
+        return tuple(found)
 
 
 def look(session: Session) -> Rest:
-    """Asks the target, and the provider where it is ours; nothing of what cannot be read."""
+    """Asks the target, and the provider where it is ours. Raises InvalidRun when one does not tell."""
     driver = HttpDriver(
         session.target_url, {"authorization": f"Bearer {session.admin_token}"}, session.limits
     )
@@ -60,19 +63,24 @@ def look(session: Session) -> Rest:
         response = driver.request("GET", "/metrics")
     finally:
         driver.close()
-    gauges = _gauges(response.body.decode()) if response.status == 200 else {}
+    if response.status != 200:
+        raise InvalidRun("the target does not tell what it holds (GET /metrics)")
+    gauges = _gauges(response.body.decode())
     if session.upstream_url is not None:
         gauges["open_streams"] = float(provider_stats(session.upstream_url, session)["open_streams"])
     return Rest(gauges)
 
 
 def provider_stats(url: str, session: Session) -> dict[str, int]:
-    """Counts of the provider's requests."""
+    """Counts of the provider's requests. Raises InvalidRun when it does not tell."""
     driver = HttpDriver(url, {}, session.limits, trace=False)
     try:
-        stats: dict[str, int] = json.loads(driver.request("GET", "/__admin/stats").body)
+        response = driver.request("GET", "/__admin/stats")
     finally:
         driver.close()
+    if response.status != 200:
+        raise InvalidRun("the scripted provider does not answer")
+    stats: dict[str, int] = response.json()
     return stats
 
 
