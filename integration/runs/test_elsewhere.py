@@ -19,7 +19,9 @@ EXPECTED = {
     "model_stalls": "ERROR(model_slow)",
     "model_busy": "ERROR(model_busy)",
     "model_breaks_off": "ERROR(model_gone)",
-}
+}TRIED = 2
+"""A stream of each dialect, before the first user comes."""
+
 pytestmark = pytest.mark.holds
 
 
@@ -47,7 +49,7 @@ def test_what_clients_saw_is_what_the_app_stored(run: Ended) -> None:
         stored = Counter(dict(database.execute("select outcome, count(*) from answers group by outcome")))
     seen = {name: entry["total"] for name, entry in run.run["scenarios"].items()}
     expected = Counter(
-        given=seen["live"] + seen["events"],
+        given=seen["live"] + seen["events"] + TRIED,
         model_slow=seen["model_stalls"],
         model_busy=seen["model_busy"],
         model_gone=seen["model_breaks_off"],
@@ -74,6 +76,27 @@ def test_lines_of_the_app_are_covered_and_nothing_of_ours_is_told_of_its_users(r
         if file.is_file() and "scratch" not in file.parts:
             assert b"word-3" not in file.read_bytes(), file
             assert b"eyJhbGciOi" not in file.read_bytes(), file
+
+
+def test_objectives_are_held_against_what_is_known(tmp_path: Path) -> None:
+    """The model takes 30 ms to its first word, 20 ms from word to word: what contradicts that is missed."""
+    asked = {
+        "ttft_ms min > 29": "MET",
+        "ttft_ms min < 20": "MISSED",
+        "gap_ms{scenario=live} p50 > 15": "MET",
+        "gap_ms{scenario=live} p50 < 10": "MISSED",
+        "streams{scenario=events,state=DONE} share >= 1": "MET",
+        "ttft_ms p99 < 60000": "UNDECIDED",
+    }
+    objectives = [word for text in asked for word in ("--objective", text)]
+    run = headless("--config", str(CONFIG), "-u", "6", "-r", "6", "-t", "8s", *objectives, reports=tmp_path)
+
+    assert {found["text"]: found["decision"] for found in run.run["objectives"]} == asked
+    missed = [reason.split(": missed")[0] for reason in run.reasons if reason.startswith("OBJECTIVE")]
+    assert missed == [
+        "OBJECTIVE ttft_ms: ttft_ms min < 20",
+        "OBJECTIVE live gap_ms: gap_ms{scenario=live} p50 < 10",
+    ]
 
 
 def test_a_refused_login_ends_the_run_before_it_begins(tmp_path: Path) -> None:
