@@ -19,7 +19,8 @@ EXPECTED = {
     "model_stalls": "ERROR(model_slow)",
     "model_busy": "ERROR(model_busy)",
     "model_breaks_off": "ERROR(model_gone)",
-}TRIED = 2
+}
+TRIED = 2
 """A stream of each dialect, before the first user comes."""
 
 pytestmark = pytest.mark.holds
