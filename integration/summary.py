@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from junitparser import JUnitXml
 
+from integration.clocks import PROPERTY, Observed
 from load.target.parts import CoverageSummary
 from load.verdict.gates import percent, shown
 
@@ -22,6 +24,7 @@ class Suite:
     tests: int
     failed: int
     skipped: int
+    clocks: tuple[Observed, ...] = ()
 
     def line(self) -> str:
         ended = "" if self.exit_code == 0 else f", pytest ended with {self.exit_code}"
@@ -36,7 +39,13 @@ def counted(name: str, exit_code: int, took_s: float, junit: Path) -> Suite:
         return Suite(name, exit_code, took_s, 0, 0, 0)
     report = JUnitXml.fromfile(str(junit))
     failed = report.failures + report.errors
-    return Suite(name, exit_code, took_s, report.tests, failed, report.skipped)
+    clocks = tuple(
+        Observed(**json.loads(found.value))
+        for suite in report
+        for found in suite.properties()  # type: ignore[no-untyped-call]
+        if found.name == PROPERTY
+    )
+    return Suite(name, exit_code, took_s, report.tests, failed, report.skipped, clocks)
 
 
 def merge_junit(files: Mapping[str, Path], out: Path) -> None:
@@ -77,7 +86,7 @@ def markdown(
     misses: Sequence[str],
     invalid: Sequence[str],
 ) -> str:
-    """The same, with every file."""
+    """The same, with every file and every clock."""
     lines = [f"# {outcome(suites, misses, invalid)}", ""]
     lines += ["| suite | tests | failed | skipped | seconds |", "|---|---|---|---|---|"]
     lines += [f"| {s.name} | {s.tests} | {s.failed} | {s.skipped} | {s.took_s:.1f} |" for s in suites]
@@ -95,6 +104,13 @@ def markdown(
         for name, (covered, executable) in coverage.lines.items():
             lines.append(f"| {name} | {covered} of {executable} | {told(coverage, name)} |")
         lines += ["", *(f"- not joined: {part}" for part in coverage.left_out)]
+    clocks = [one for suite in suites for one in suite.clocks]
+    if clocks:
+        lines += ["", "| clock | set to, ms | fired | at, ms | late by at most |", "|---|---|---|---|---|"]
+        for one in clocks:
+            late = f"{one.late_ms} ms, {one.mark}".removesuffix(", ")
+            at = f"{one.least_ms} to {one.most_ms}"
+            lines.append(f"| {one.name} | {one.limit_ms} | {one.times} | {at} | {late} |")
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -8,6 +8,7 @@ import pytest
 from junitparser import JUnitXml
 
 from integration.__main__ import selects
+from integration.clocks import Observed
 from integration.summary import Suite, console_lines, counted, markdown, merge_junit
 from load.target.parts import CHECKS, CoverageSummary
 
@@ -113,3 +114,16 @@ def test_the_summary_lists_every_file() -> None:
 
     assert "| shop/api/b.py | 1 of 2 | 50 % |" in lines
     assert "| subject | 1 | 0 | 0 | 1.0 |" in lines
+
+
+def test_the_summary_lists_every_clock() -> None:
+    """What it was set to, and when it fired."""
+    clocks = (Observed("idle", 500, 1, 500, 500), Observed("queue", 1000, 2, 1002, 1300))
+    lines = markdown([Suite("subject", 0, 1.0, 1, 0, 0, clocks)], None, [], []).splitlines()
+
+    assert lines[-4:] == [
+        "| clock | set to, ms | fired | at, ms | late by at most |",
+        "|---|---|---|---|---|",
+        "| idle | 500 | 1 | 500 to 500 | 0 ms |",
+        "| queue | 1000 | 2 | 1002 to 1300 | 300 ms, above 250 ms: not an idle machine? |",
+    ]

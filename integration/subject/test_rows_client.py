@@ -16,8 +16,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from integration.clocks import Clocks
-from integration.covered import Measured
 from integration.subject import stage
+from integration.subject.ahead import Ahead, Server
 from integration.subject.clients import (
     AGENTCHAT,
     Agent,
@@ -38,10 +38,11 @@ pytestmark = pytest.mark.anyio
 
 GRACE_MS = 1200
 REPLAY_MS = 1000
+SEND_MS = 600
 SETTINGS = {
     "BACKEND_RESUME_GRACE": "1.2",
     "BACKEND_REPLAY_TTL": "1",
-    "BACKEND_SEND_TIMEOUT": "0.6",
+    "BACKEND_SEND_TIMEOUT": str(SEND_MS / 1000),
     "BACKEND_CLOSE_GRACE": "0.2",
     "BACKEND_HEARTBEAT_INTERVAL": "600",
     # One message must fill the buffers of a reader that never reads: the echo model says it again.
@@ -51,9 +52,12 @@ SETTINGS = {
 }
 
 
+AHEAD = (Server("client", stage.GENEROUS | SETTINGS, provided=True),)
+
+
 @pytest.fixture(scope="module")
-def service(measured: Measured, upstream: Upstream) -> Iterator[Service]:
-    with stage.running(measured, "client", {**SETTINGS, **upstream.settings}) as running:
+def service(ahead: Ahead) -> Iterator[Service]:
+    with ahead.running(*AHEAD) as running:
         yield running
 
 
@@ -561,14 +565,14 @@ FLOOD = " ".join("x" * 3999 for _ in range(120))
 @pytest.mark.parametrize("on_disconnect", ["cancel", pytest.param("continue", marks=pytest.mark.holds)])
 @pytest.mark.parametrize("transport", ["websocket", "sse"])
 async def test_C11_reader_never_reads(
-    service: Service, user: Caller, quick: Agent, transport: str, on_disconnect: str
+    service: Service, user: Caller, quick: Agent, clocks: Clocks, transport: str, on_disconnect: str
 ) -> None:
     """It is given up on after `SEND_TIMEOUT`; descriptor and memory come back, and the run goes its way."""
     # Ends by itself long after it is cancelled, or before the grace of a lost reader is over.
-    pace_ms = 20 if on_disconnect == "cancel" else 10
+    message, pace_ms = (f"{FLOOD} {FLOOD}", 5) if on_disconnect == "cancel" else (FLOOD, 10)
     echo = service.agent(model="embedded/echo-1", interval_ms=pace_ms)
     before = service.metrics()
-    chat = {"message": FLOOD, "on_disconnect": on_disconnect}
+    chat = {"message": message, "on_disconnect": on_disconnect}
     with stage.RawClient(service, receive_buffer=4096) as client:
         if transport == "websocket":
             client.upgrade(echo, user.person)
@@ -588,9 +592,10 @@ async def test_C11_reader_never_reads(
 
     if on_disconnect == "cancel":
         assert_row(row, "CANCELLED", "slow_consumer")
-        assert FLOOD.startswith(row["output_text"])
+        assert message.startswith(row["output_text"])
+        clocks.fired("send, and buffers filled", SEND_MS, row["duration_ms"], before_ms=500)
     else:
-        assert_row(row, "COMPLETED", None, FLOOD)
+        assert_row(row, "COMPLETED", None, message)
     await eventually_async(
         lambda: service.metrics()["run_frame_log_bytes"] <= 10_000, "the return of the frames' memory"
     )
