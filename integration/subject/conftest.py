@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
-import httpx2
 import pytest
 from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
 from backend.storage.schema import migrate
 from integration.covered import Measured
+from integration.rows import is_whole
+from integration.subject.ahead import Ahead, Server
 from integration.subject.clients import Agent, Caller, Service
-from integration.subject.stage import seeded
-from integration.timing import PATIENCE_S
 from integration.upstream import Upstream, scripted
-from load.target.config import bundled
 
 SETTINGS: Mapping[str, str] = {
     # Real clocks, short enough to be waited for and long enough to be told apart on a busy machine.
@@ -26,7 +25,34 @@ SETTINGS: Mapping[str, str] = {
     "BACKEND_TOTAL_DEADLINE": "3",
     "BACKEND_ALLOWED_ORIGINS": "https://app.example",
 }
-Serve = Callable[..., Service]
+SUBJECT = Server("subject", SETTINGS, provided=True)
+IMPATIENT = Server(
+    "impatient",
+    {
+        **SETTINGS,
+        "BACKEND_HTTP_HEADER_TIMEOUT": "1",
+        "BACKEND_HTTP_BODY_TIMEOUT": "1",
+        "BACKEND_WS_FIRST_FRAME_TIMEOUT": "1",
+        "BACKEND_WS_IDLE_TIMEOUT": "1.5",
+        "BACKEND_WS_PING_INTERVAL": "0.6",
+        "BACKEND_WS_PING_TIMEOUT": "0.6",
+        "BACKEND_HEARTBEAT_INTERVAL": "0.5",
+        "BACKEND_CLOSE_GRACE": "0.5",
+        "BACKEND_RECHECK_INTERVAL": "0.5",
+    },
+    provided=True,
+)
+NARROW = Server(
+    "narrow",
+    {
+        **SETTINGS,
+        "BACKEND_MAX_RUNS": "1",
+        "BACKEND_RUN_QUEUE_TIMEOUT": "1",
+        "BACKEND_MAX_CONNECTIONS": "3",
+        "BACKEND_REPLAY_TTL": "0",
+    },
+    provided=True,
+)
 
 
 @pytest.fixture(scope="session")
@@ -37,26 +63,19 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def services(measured: Measured, upstream: Upstream) -> Iterator[Serve]:
-    """Starts a server: `services("name", BACKEND_MAX_RUNS="1")`; all end with the session."""
-    started: list[tuple[Service, httpx2.Client]] = []
-
-    def serve(name: str, **settings: str) -> Service:
-        config = bundled(0, {**SETTINGS, **upstream.settings, **settings})
-        target = measured.launch(seeded(measured, config), name)
-        http = httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False)
-        started.append((Service(target, http), http))
-        return started[-1][0]
-
-    yield serve
-    for service, http in started:
-        service.close()
-        http.close()
+def ahead(measured: Measured, upstream: Upstream, request: pytest.FixtureRequest) -> Iterator[Ahead]:
+    """What the modules list, begun early when all of them are run."""
+    modules = dict.fromkeys(item.getparent(pytest.Module) for item in request.session.items)
+    listed = [getattr(module.obj, "AHEAD", ()) for module in modules if module is not None]
+    order = [SUBJECT, IMPATIENT, NARROW, *chain.from_iterable(listed)] if is_whole(request.config) else []
+    ahead = Ahead(measured, upstream.settings, order)
+    yield ahead
+    ahead.close()
 
 
 @pytest.fixture(scope="session")
-def session_service(services: Serve) -> Service:
-    return services("subject")
+def session_service(ahead: Ahead) -> Service:
+    return ahead.take(SUBJECT)
 
 
 @pytest.fixture
@@ -115,29 +134,12 @@ def db(database: Path) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="session")
-def impatient(services: Serve) -> Service:
+def impatient(ahead: Ahead) -> Service:
     """A server that waits for nobody: clocks of handshakes, bodies, frames, pings and tokens are short."""
-    return services(
-        "impatient",
-        BACKEND_HTTP_HEADER_TIMEOUT="1",
-        BACKEND_HTTP_BODY_TIMEOUT="1",
-        BACKEND_WS_FIRST_FRAME_TIMEOUT="1",
-        BACKEND_WS_IDLE_TIMEOUT="1.5",
-        BACKEND_WS_PING_INTERVAL="0.6",
-        BACKEND_WS_PING_TIMEOUT="0.6",
-        BACKEND_HEARTBEAT_INTERVAL="0.5",
-        BACKEND_CLOSE_GRACE="0.5",
-        BACKEND_RECHECK_INTERVAL="0.5",
-    )
+    return ahead.take(IMPATIENT)
 
 
 @pytest.fixture(scope="session")
-def narrow(services: Serve) -> Service:
+def narrow(ahead: Ahead) -> Service:
     """A server with room for one run and three connections, which keeps no frames of a run that has ended."""
-    return services(
-        "narrow",
-        BACKEND_MAX_RUNS="1",
-        BACKEND_RUN_QUEUE_TIMEOUT="1",
-        BACKEND_MAX_CONNECTIONS="3",
-        BACKEND_REPLAY_TTL="0",
-    )
+    return ahead.take(NARROW)

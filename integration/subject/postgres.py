@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from sqlalchemy.engine import make_url
 from backend.storage.models import Base
 from backend.storage.schema import migrate
 from integration.covered import Measured
-from integration.subject.stage import Seed, sqlite_seed
+from integration.subject.stage import Seed, once, sqlite_seed
 
 TEMPLATE = "seed"
 
@@ -77,7 +76,7 @@ def copy_rows(source: str, target: str) -> None:
     write.dispose()
 
 
-@functools.cache
+@once
 def postgres(measured: Measured) -> Postgres:
     """The one server of the session."""
     return Postgres(measured)

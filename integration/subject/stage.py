@@ -5,18 +5,18 @@ A database is migrated and filled once; each server gets a copy of it. `running`
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import shlex
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import psutil  # type: ignore[import-untyped]
@@ -31,6 +31,8 @@ from integration.subject.clients import Agent, Frame, Person, Service, sync_url
 from integration.timing import MS, PATIENCE_S, eventually
 from integration.upstream import Entry, Script, Upstream
 from load.target.config import TargetConfig, bundled
+
+T = TypeVar("T")
 
 PEOPLE = 800
 """Users of a seed; each test takes as many as it needs, and none of them twice from one server."""
@@ -60,7 +62,21 @@ class Seed:
     """To be copied for each server; None: the server works on `url` itself."""
 
 
-@functools.cache
+def once(make: Callable[[Measured], T]) -> Callable[[Measured], T]:
+    """Made when the first asks for it; a second thread that asks meanwhile waits for it."""
+    made: dict[Measured, T] = {}
+    lock = threading.Lock()
+
+    def get(measured: Measured) -> T:
+        with lock:
+            if measured not in made:
+                made[measured] = make(measured)
+            return made[measured]
+
+    return get
+
+
+@once
 def sqlite_seed(measured: Measured) -> Seed:
     """The file that every server of this suite begins with a copy of."""
     url = "sqlite+aiosqlite:///{scratch}/backend.db"
@@ -97,33 +113,48 @@ def running(
     fresh: bool = True,
     covered: bool = True,
 ) -> Generator[Service, None, None]:
+    """A server with these settings and generous limits: see `start`."""
+    service = start(
+        measured, name, {**GENEROUS, **settings}, seed=seed, python=python, fresh=fresh, covered=covered
+    )
+    try:
+        yield service
+    finally:
+        end(service)
+
+
+def start(
+    measured: Measured,
+    name: str,
+    settings: Mapping[str, str],
+    *,
+    seed: Seed | None = None,
+    python: Path | None = None,
+    fresh: bool = True,
+    covered: bool = True,
+) -> Service:
     """A server on a copy of the seed; with `fresh=False` on what the last server of that name left behind.
 
     `covered=False`: its lines do not count, and its end does not wait for them to be written.
     """
-    config = seeded(measured, bundled(0, {**GENEROUS, **settings}), seed=seed, fresh=fresh)
+    config = seeded(measured, bundled(0, settings), seed=seed, fresh=fresh)
     if python is not None:
         config = replace(config, python=python)
     if not covered:
         config = replace(config, coverage="off")
-    with served(measured, config, name) as service:
-        yield service
-
-
-@contextmanager
-def served(measured: Measured, config: TargetConfig, name: str) -> Generator[Service, None, None]:
     target = measured.launch(config, name)
-    with httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False) as http:
-        service = Service(target, http)
-        try:
-            yield service
-        finally:
-            service.close()
-            target.stop()
+    return Service(target, httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False))
+
+
+def end(service: Service) -> None:
+    service.close()
+    service.target.stop()
+    service.http.close()
 
 
 def limited_python(folder: Path, limit: str) -> Path:
     """An interpreter that runs under a limit of the shell: `-n 256`."""
+    folder.mkdir(parents=True, exist_ok=True)
     script = folder / "python"
     script.write_text(f'#!/bin/bash\nulimit {limit}\nexec {shlex.quote(sys.executable)} "$@"\n')
     script.chmod(0o755)

@@ -33,7 +33,6 @@ from backend.storage.models import (
     ChatSession,
     User,
 )
-from integration.covered import Measured
 from integration.factories import (
     AgentExecutionFactory,
     AgentFactory,
@@ -42,10 +41,9 @@ from integration.factories import (
     UserFactory,
     bind,
 )
+from integration.subject.ahead import Ahead, Server
 from integration.subject.clients import sync_url
-from integration.subject.stage import seeded
 from integration.timing import PATIENCE_S
-from load.target.config import bundled
 from load.target.launch import Target
 
 TOKEN = "sg_" + "t" * 43
@@ -56,11 +54,14 @@ UNLIMITED: dict[str, Any] = {"rate_burst": 1_000_000, "rate_messages_per_min": 1
 """One user sends every message of this file; the rate limit has tests of its own."""
 
 
+AHEAD = (Server("atom", {f"BACKEND_{name.upper()}": str(value) for name, value in UNLIMITED.items()}),)
+
+
 @pytest.fixture(scope="module")
-def server(measured: Measured) -> Target:
+def server(ahead: Ahead) -> Iterator[Target]:
     """A real server; the application in this process works on the same database."""
-    env = {f"BACKEND_{name.upper()}": str(value) for name, value in UNLIMITED.items()}
-    return measured.launch(seeded(measured, bundled(0, env)), "atom")
+    with ahead.running(*AHEAD) as service:
+        yield service.target
 
 
 @pytest.fixture(scope="module")

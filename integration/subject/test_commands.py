@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -15,10 +14,14 @@ import pytest
 
 from backend.storage.schema import migrate
 from integration.covered import Measured
+from integration.subject.ahead import Ahead, Work
 from integration.subject.clients import Service
 from load.target.config import bundled
 
 CONFIG = bundled(2, {})
+
+
+Done = subprocess.CompletedProcess[str]
 
 
 class Command:
@@ -27,6 +30,7 @@ class Command:
     def __init__(self, measured: Measured, name: str) -> None:
         self.measured = measured
         self.name = name
+        self.database.parent.mkdir(parents=True, exist_ok=True)
 
     @property
     def url(self) -> str:
@@ -36,39 +40,76 @@ class Command:
     def database(self) -> Path:
         return self.measured.folder / self.name / "scratch" / "backend.db"
 
-    def __call__(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *args: str, **env: str) -> Done:
         return self.measured.run(CONFIG, self.name, "backend", *args, timeout_s=60.0, **env)
-
-    def prepared(self) -> Path:
-        """Where its database belongs, to be put there before the first command."""
-        self.database.parent.mkdir(parents=True)
-        return self.database
-
-
-@pytest.fixture
-def command(measured: Measured, request: pytest.FixtureRequest) -> Command:
-    """Commands with a database that does not exist yet."""
-    return Command(measured, re.sub(r"\W+", "_", request.node.name))
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """A database with the demo in it, and what the demo told a person."""
+class Story:
+    """What a person does, one command after the other, on a database that did not exist before."""
 
-    command: Command
-    told: str
+    database: Path
+    migrated: Done
+    demo: Done
+    demo_again: Done
+    user: Done
+    user_again: Done
+
+
+def tell(measured: Measured) -> Story:
+    command = Command(measured, "commands")
+    return Story(
+        command.database,
+        command("migrate"),
+        command("demo", "--users", "1"),
+        command("demo"),
+        command("user", "add", "New.Boss@Example.org", "--admin", "--token-ttl", "60"),
+        command("user", "add", "new.boss@example.org"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Starts that cannot be."""
+
+    port: int
+    port_in_use: Done
+    bad_setting: Done
+    wrong_schema: Done
+    migrated_afterwards: str
+
+
+def refuse(measured: Measured) -> Refusals:
+    command = Command(measured, "refused")
+    migrate(command.url)
+    assert migrate(command.url, "-1") == "none"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        port_in_use = command("serve", BACKEND_PORT=str(port))
+    return Refusals(
+        port,
+        port_in_use,
+        command("serve", BACKEND_PORT="seventy"),
+        command("serve"),
+        migrate(command.url),
+    )
+
+
+STORY, REFUSALS = Work(tell), Work(refuse)
+AHEAD = (STORY, REFUSALS)
 
 
 @pytest.fixture(scope="module")
-def filled(measured: Measured) -> Filled:
-    """`migrate` and `demo` on a database that did not exist."""
-    command = Command(measured, "commands")
-    migrated = command("migrate")
-    assert (migrated.returncode, migrated.stdout) == (0, "schema revision 0001\n")
-    return Filled(command, command("demo", "--users", "1").stdout)
+def story(ahead: Ahead) -> Story:
+    return ahead.result(STORY)
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+@pytest.fixture(scope="module")
+def refusals(ahead: Ahead) -> Refusals:
+    return ahead.result(REFUSALS)
+
+
+def refused(done: Done) -> str:
     """The one line of a refused start: status 78, nothing else said, no traceback."""
     assert done.returncode == 78
     assert done.stdout == ""
@@ -76,9 +117,14 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_demo_for_people_is_a_table(filled: Filled) -> None:
+def test_migrate_tells_the_revision(story: Story) -> None:
+    """A database that did not exist is made."""
+    assert (story.migrated.returncode, story.migrated.stdout) == (0, "schema revision 0001\n")
+
+
+def test_demo_for_people_is_a_table(story: Story) -> None:
     """Without `--json` each thing made is one line."""
-    lines = filled.told.splitlines()
+    lines = story.demo.stdout.splitlines()
 
     assert len(lines) == 6
     assert [line.split()[0] for line in lines] == ["admin", "user"] + ["agent"] * 4
@@ -96,50 +142,42 @@ def test_demo_for_programs_is_one_object(session_service: Service) -> None:
     assert {one["model"] for one in made["agents"]} == {"embedded/markov-1"}
 
 
-def test_demo_needs_an_empty_database(filled: Filled) -> None:
+def test_demo_needs_an_empty_database(story: Story) -> None:
     """A second demo would mix with what is there."""
-    assert refused(filled.command("demo")) == "demo: the database is not empty"
+    assert refused(story.demo_again) == "demo: the database is not empty"
 
 
-def test_user_add_makes_a_user_once(filled: Filled) -> None:
+def test_user_add_makes_a_user_once(story: Story) -> None:
     """The token is printed, once; the address is kept in small letters and taken from then on."""
-    added = filled.command("user", "add", "New.Boss@Example.org", "--admin", "--token-ttl", "60")
-    again = filled.command("user", "add", "new.boss@example.org")
-
-    assert re.fullmatch(r"sg_[A-Za-z0-9_-]{43}\n", added.stdout)
-    with sqlite3.connect(filled.command.database) as database:
+    assert re.fullmatch(r"sg_[A-Za-z0-9_-]{43}\n", story.user.stdout)
+    with sqlite3.connect(story.database) as database:
         stored = database.execute(
             "SELECT email, is_admin, expires_at IS NOT NULL FROM users JOIN api_tokens ON users.id = user_id"
             " WHERE email LIKE '%boss%'"
         ).fetchall()
     database.close()
     assert stored == [("new.boss@example.org", 1, 1)]
-    assert refused(again) == "user: new.boss@example.org exists"
+    assert refused(story.user_again) == "user: new.boss@example.org exists"
 
 
-def test_D12_wrong_schema_revision_is_78(command: Command, migrated: Path) -> None:
+def test_D12_wrong_schema_revision_is_78(refusals: Refusals) -> None:
     """A database of another revision ends the start; migrating forward makes it good again."""
-    shutil.copy(migrated, command.prepared())
-    assert migrate(command.url, "-1") == "none"
-
-    line = refused(command("serve"))
+    line = refused(refusals.wrong_schema)
 
     assert line == "database: schema revision is none, not 0001; run: python -m backend migrate"
-    assert migrate(command.url) == "0001"
+    assert refusals.migrated_afterwards == "0001"
 
 
-def test_S10_port_in_use_is_78(filled: Filled) -> None:
-    """A taken port ends the start before anything else begins."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        line = refused(filled.command("serve", BACKEND_PORT=str(port)))
+def test_S10_port_in_use_is_78(refusals: Refusals) -> None:
+    """A taken port ends the start before anything else begins: the wrong schema is not even seen."""
+    line = refused(refusals.port_in_use)
 
-    assert str(port) in line
+    assert str(refusals.port) in line
 
 
-def test_bad_setting_is_78_and_named(filled: Filled) -> None:
+def test_bad_setting_is_78_and_named(refusals: Refusals) -> None:
     """The line names the variable and never its value."""
-    line = refused(filled.command("serve", BACKEND_PORT="seventy"))
+    line = refused(refusals.bad_setting)
 
     assert "BACKEND_PORT" in line
     assert "seventy" not in line

@@ -22,8 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 from websockets.sync.client import ClientConnection, connect
 
-from integration.covered import Measured
 from integration.subject import stage
+from integration.subject.ahead import Ahead, Server
 from integration.subject.clients import AGENTCHAT, Agent, Frame, Person, Service
 from integration.subject.stage import ended
 from integration.timing import PATIENCE_S
@@ -49,10 +49,13 @@ REFUSALS = {"stream_busy", "resume_invalid_seq", "resume_not_found", "not_found"
 _numbers = itertools.count(1)
 
 
+QUIET = {"BACKEND_RESUME_GRACE": "0.3", "BACKEND_HEARTBEAT_INTERVAL": "600", "BACKEND_WS_STRIKES": "3"}
+AHEAD = (Server("properties", stage.GENEROUS | QUIET),)
+
+
 @pytest.fixture(scope="module")
-def service(measured: Measured) -> Iterator[Service]:
-    quiet = {"BACKEND_RESUME_GRACE": "0.3", "BACKEND_HEARTBEAT_INTERVAL": "600", "BACKEND_WS_STRIKES": "3"}
-    with stage.running(measured, "properties", quiet) as running:
+def service(ahead: Ahead) -> Iterator[Service]:
+    with ahead.running(*AHEAD) as running:
         yield running
 
 

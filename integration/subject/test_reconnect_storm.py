@@ -10,11 +10,23 @@ import pytest
 
 from integration.covered import Measured
 from integration.subject import stage
+from integration.subject.ahead import Ahead, Server
 from integration.subject.clients import Caller, Frame, Service, answer_of, first, say
 from integration.subject.stage import assert_row, assert_whole
 from integration.timing import PATIENCE_S, eventually_async
 
 pytestmark = pytest.mark.anyio
+
+SETTINGS = stage.GENEROUS | {
+    "BACKEND_DRAIN_TIMEOUT": "0.5",
+    "BACKEND_MAX_CONNECTIONS_PER_USER": "1000",
+    "BACKEND_MAX_RUNS_PER_USER": "1000",
+    "BACKEND_MAX_RUNS": "1000",
+    # How long the last of them waits for the one writer of SQLite is up to the machine.
+    "BACKEND_DB_POOL_TIMEOUT": "60",
+}
+STORMS = {sockets: Server(f"storm-{sockets}", SETTINGS, covered=False) for sockets in (60, 500)}
+AHEAD = (STORMS[60],)
 
 STORM_S = PATIENCE_S * 4
 """How long the last of all may wait for its turn."""
@@ -26,22 +38,14 @@ RUNNING = 20
 @pytest.mark.parametrize(
     "sockets", [pytest.param(60), pytest.param(500, marks=[pytest.mark.holds, pytest.mark.timeout(300)])]
 )
-async def test_S8_reconnect_storm(measured: Measured, sockets: int) -> None:
+async def test_S8_reconnect_storm(measured: Measured, ahead: Ahead, sockets: int) -> None:
     """All are told 1012, all come back in the same moment and are served, and no terminal state is lost."""
-    name = f"storm-{sockets}"
-    settings = {
-        "BACKEND_DRAIN_TIMEOUT": "0.5",
-        "BACKEND_MAX_CONNECTIONS_PER_USER": "1000",
-        "BACKEND_MAX_RUNS_PER_USER": "1000",
-        "BACKEND_MAX_RUNS": "1000",
-        # How long the last of them waits for the one writer of SQLite is up to the machine.
-        "BACKEND_DB_POOL_TIMEOUT": "60",
-    }
-    with stage.running(measured, name, settings, covered=False) as service:
+    with ahead.running(STORMS[sockets]) as service:
         user = service.caller()
         told = await until_told(service, user, sockets)
         rows = {row["id"]: row for row in service.runs_of(user.person)}
-    with stage.running(measured, name, settings, fresh=False, covered=False) as service:
+    name = STORMS[sockets].name
+    with stage.running(measured, name, SETTINGS, fresh=False, covered=False) as service:
         again = Caller(service.http, user.person)
         answers = await all_at_once(service, again, sockets)
         open_rows = service.rows("SELECT id FROM agent_executions WHERE completed_at IS NULL")

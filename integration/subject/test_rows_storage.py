@@ -6,19 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from integration.clocks import Clocks
-from integration.covered import Measured
 from integration.subject import stage
+from integration.subject.ahead import Ahead, Kind, Server
 from integration.subject.clients import Agent, Caller, Frame, Service, answer_of, first, hear, say, text_of
 from integration.subject.databases import count
-from integration.subject.postgres import postgres
 from integration.subject.stage import assert_row, assert_whole, ended
 from integration.timing import MS, PATIENCE_S, eventually, eventually_async
 from integration.upstream import Upstream
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LOCK_MS = 400
 POOL_MS = 300
+LONG_LOCK_MS = 1500
 SETTINGS = {
     "BACKEND_DB_LOCK_TIMEOUT": "0.4",
     "BACKEND_DB_POOL_TIMEOUT": "2",
@@ -39,19 +40,22 @@ SETTINGS = {
 CROWDED = {
     "BACKEND_DB_POOL_SIZE": "1",
     "BACKEND_DB_POOL_TIMEOUT": "0.3",
-    "BACKEND_DB_LOCK_TIMEOUT": "1.5",
+    "BACKEND_DB_LOCK_TIMEOUT": str(LONG_LOCK_MS / 1000),
     # No sweep comes between: the one connection is for the requests.
     "BACKEND_LEASE_TTL": "600",
 }
+KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
+STORAGE = {
+    kind: Server(f"storage-{kind}", stage.GENEROUS | SETTINGS, kind=kind, provided=True) for kind in KINDS
+}
+CROWDS = {kind: Server(f"crowded-{kind}", stage.GENEROUS | CROWDED, kind=kind) for kind in KINDS}
+AHEAD = [servers[kind] for kind in KINDS for servers in (STORAGE, CROWDS)]
 
 
-def seed(measured: Measured, kind: str, name: str) -> stage.Seed:
-    return postgres(measured).database(name) if kind == "postgresql" else stage.sqlite_seed(measured)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -60,17 +64,14 @@ def counted(pytestconfig: pytest.Config, kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def service(measured: Measured, upstream: Upstream, kind: str) -> Iterator[Service]:
-    settings = {**SETTINGS, **upstream.settings}
-    with stage.running(
-        measured, f"storage-{kind}", settings, seed=seed(measured, kind, "storage")
-    ) as running:
+def service(ahead: Ahead, kind: Kind) -> Iterator[Service]:
+    with ahead.running(STORAGE[kind]) as running:
         yield running
 
 
 @pytest.fixture
-def crowded(measured: Measured, kind: str) -> Iterator[Service]:
-    with stage.running(measured, f"crowded-{kind}", CROWDED, seed=seed(measured, kind, "crowded")) as running:
+def crowded(ahead: Ahead, kind: Kind) -> Iterator[Service]:
+    with ahead.running(CROWDS[kind]) as running:
         yield running
 
 
@@ -107,15 +108,13 @@ async def assert_next_is_served(service: Service, user: Caller, agent: Agent) ->
 
 
 async def test_D1_locked_when_a_run_is_created(
-    service: Service, user: Caller, upstream: Upstream, quick: Agent, faults: Faults, clocks: Clocks
+    service: Service, user: Caller, upstream: Upstream, quick: Agent, faults: Faults
 ) -> None:
     """503 once the lock timeout is over, tried once; nothing is stored, nobody asked; readers go on."""
     told = stage.story(service, upstream, [["delta", "Hello"], *stage.THE_END])
     async with service.connect(told.agent, user.person) as connection:
         faults.lock(30)
-        began = time.monotonic()
         answer = await anyio.to_thread.run_sync(user.chat, told.agent)
-        clocks.fired("db_lock_timeout", LOCK_MS, round((time.monotonic() - began) * 1000))
         await say(connection, message="Hello", request_id="locked")
         frame = await hear(connection)
         reading = await anyio.to_thread.run_sync(user.get, f"/api/agents/{quick.id}")
@@ -187,34 +186,37 @@ async def test_D3_locked_at_the_end_does_not_clear(
 # D7: the pool
 
 
-async def test_D7_pool_exhausted(crowded: Service, clocks: Clocks) -> None:
-    """While the only connection waits for a lock, others wait for the pool, as long as it says."""
+async def test_D1_D7_pool_exhausted(crowded: Service, clocks: Clocks) -> None:
+    """The only connection waits for a lock, others wait for the pool, each as long as its clock says."""
     users = [crowded.caller(), crowded.caller()]
     agent = crowded.agent()
     faults = Faults(open_database(crowded.target.database_url or ""), None)
     faults.lock(30)
-    answers: list[Any] = []
+    answers: list[httpx2.Response] = []
 
-    async def ask(user: Caller) -> None:
+    async def ask(user: Caller, clock: str, limit_ms: int) -> None:
+        began = time.monotonic()
         answers.append(await anyio.to_thread.run_sync(user.chat, agent))
+        clocks.fired(clock, limit_ms, round((time.monotonic() - began) * 1000))
 
     async with anyio.create_task_group() as group:
-        group.start_soon(ask, users[0])
-        await anyio.sleep(300 * MS)  # the first is inside its transaction; its lock timeout is 1.5 s
-        began = time.monotonic()
-        refused = await anyio.to_thread.run_sync(users[1].chat, agent)
-        clocks.fired("db_pool_timeout", POOL_MS, round((time.monotonic() - began) * 1000))
-        faults.unlock()
+        group.start_soon(ask, users[0], "db_lock_timeout", LONG_LOCK_MS)
+        await anyio.sleep(300 * MS)  # the first is inside its transaction
+        await ask(users[1], "db_pool_timeout", POOL_MS)
+    faults.unlock()
 
-    assert refused.status_code == 503
-    assert refused.json()["code"] == "storage_unavailable"
-    assert int(refused.headers["Retry-After"]) >= 1
-    assert crowded.runs_of(users[1].person) == []
-    [served] = answers
-    assert served.status_code == 200
-    assert_row(crowded.run(served.json()["execution_id"]), "COMPLETED", None, served.json()["response"])
-    assert crowded.metrics()['db_errors_total{kind="pool_timeout"}'] == 1
-    assert users[1].chat(agent).status_code == 200
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "storage_unavailable"
+        assert int(answer.headers["Retry-After"]) >= 1
+    metrics = crowded.metrics()
+    assert metrics['db_errors_total{kind="pool_timeout"}'] == 1
+    assert metrics['db_errors_total{kind="busy"}'] == 1
+    for user in users:
+        assert crowded.runs_of(user.person) == []
+        served = user.chat(agent)
+        assert served.status_code == 200
+        assert_row(crowded.run(served.json()["execution_id"]), "COMPLETED", None, served.json()["response"])
 
 
 # D11: races

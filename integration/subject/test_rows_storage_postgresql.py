@@ -10,6 +10,7 @@ import pytest
 
 from integration.covered import Measured
 from integration.subject import stage
+from integration.subject.ahead import Ahead, Server
 from integration.subject.clients import Agent, Caller, Service, answer_of, first, say, text_of
 from integration.subject.databases import count
 from integration.subject.postgres import Postgres, postgres
@@ -25,6 +26,7 @@ SETTINGS = {
     "BACKEND_DB_POOL_TIMEOUT": "1",
     "BACKEND_LEASE_TTL": "1.5",
 }
+AHEAD = (Server("outage", stage.GENEROUS | SETTINGS, kind="postgresql"),)
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +40,8 @@ def server(measured: Measured) -> Postgres:
 
 
 @pytest.fixture(scope="module")
-def seed(server: Postgres) -> stage.Seed:
-    return server.database("outage")
-
-
-@pytest.fixture(scope="module")
-def service(measured: Measured, seed: stage.Seed) -> Iterator[Service]:
-    with stage.running(measured, "outage", SETTINGS, seed=seed) as running:
+def service(ahead: Ahead) -> Iterator[Service]:
+    with ahead.running(*AHEAD) as running:
         yield running
 
 
@@ -72,10 +69,10 @@ def serve_again(service: Service, user: Caller, agent: Agent) -> None:
     assert_row(service.run(answer.json()["execution_id"]), "COMPLETED", None, answer.json()["response"])
 
 
-def test_D4_database_down_at_start(measured: Measured, seed: stage.Seed, down: Postgres) -> None:
+def test_D4_database_down_at_start(measured: Measured, service: Service, down: Postgres) -> None:
     """78 and one line, no traceback."""
     down.stop()
-    config = bundled(1, {"BACKEND_DATABASE_URL": seed.url})
+    config = bundled(1, {"BACKEND_DATABASE_URL": service.target.database_url or ""})
     done = measured.run(config, "down-at-start", "backend", "serve")
 
     assert done.returncode == 78

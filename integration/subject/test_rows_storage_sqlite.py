@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio.to_thread
 import pytest
 
 from integration.covered import Measured
 from integration.subject import stage
+from integration.subject.ahead import Ahead, Server, Work
 from integration.subject.clients import Agent, Caller, answer_of, first, say, text_of
 from integration.subject.databases import count
 from integration.subject.stage import assert_row, assert_whole, ended
@@ -27,6 +31,10 @@ SETTINGS = {
     "BACKEND_LEASE_TTL": "1.5",
     "BACKEND_MESSAGE_MAX_CHARS": "60000",
 }
+CEILING_KIB = 2048
+"""The seed has a quarter of it."""
+
+FULL = Server("full", stage.GENEROUS | SETTINGS, limit=f"-f {CEILING_KIB}")
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +42,13 @@ def counted(pytestconfig: pytest.Config) -> None:
     count(pytestconfig, "sqlite")
 
 
-async def test_D10_disk_full(measured: Measured, tmp_path: Path) -> None:
+async def test_D10_disk_full(measured: Measured, ahead: Ahead) -> None:
     """A run that began ends as with a lock that never clears; new ones are 503; room makes all good again.
 
     No file of the process may grow beyond the limit: the log of the database reaches it in the middle of
     an answer.
     """
-    ceiling_kib = 2048  # the seed has a quarter of it
-    python = stage.limited_python(tmp_path, f"-f {ceiling_kib}")
-    with stage.running(measured, "full", SETTINGS, python=python) as service:
+    with ahead.running(FULL) as service:
         user = service.caller()
         slow = service.agent(tokens=4, interval_ms=600)
         quick = service.agent(model="embedded/echo-1", interval_ms=0)
@@ -54,7 +60,8 @@ async def test_D10_disk_full(measured: Measured, tmp_path: Path) -> None:
         reading = await anyio.to_thread.run_sync(user.get, f"/api/agents/{quick.id}")
         execution_id = frames[0]["execution_id"]
         open_row = service.run(execution_id)
-    with stage.running(measured, "full", SETTINGS, fresh=False) as service:
+        stage.end(service)
+    with stage.running(measured, FULL.name, SETTINGS, fresh=False) as service:
         row = await anyio.to_thread.run_sync(ended, service, execution_id)
         again = await service.converse(quick, service.caller().person)
 
@@ -91,28 +98,51 @@ def nowhere(database: Path) -> None:
     shutil.rmtree(database.parent)
 
 
-@pytest.mark.parametrize("spoil", [corrupt, read_only, nowhere])
-def test_D13_bad_database_file_is_78(
-    measured: Measured, tmp_path: Path, spoil: Callable[[Path], None]
-) -> None:
-    """One line that names the database, no traceback; the file is as it was."""
+SPOILT: Mapping[str, Callable[[Path], None]] = MappingProxyType(
+    {"corrupt": corrupt, "read_only": read_only, "nowhere": nowhere}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start on a database file that was spoilt before, and what the file held before and after."""
+
+    done: subprocess.CompletedProcess[str]
+    before: bytes | None
+    after: bytes | None
+
+
+def start(how: str, measured: Measured) -> Start:
+    folder = measured.folder / f"bad-file-{how}"
     source = stage.sqlite_seed(measured).file
     assert source is not None
-    database = tmp_path / "data" / "backend.db"
-    database.parent.mkdir()
+    database = folder / "data" / "backend.db"
+    database.parent.mkdir(parents=True)
     shutil.copy(source, database)
-    spoil(database)
+    SPOILT[how](database)
     before = database.read_bytes() if database.exists() else None
     config = bundled(1, {"BACKEND_DATABASE_URL": f"sqlite+aiosqlite:///{database}"})
-    done = measured.run(replace(config, python=unprivileged_python(tmp_path)), "bad-file", "backend", "serve")
+    config = replace(config, python=unprivileged_python(folder))
+    done = measured.run(config, folder.name, "backend", "serve")
     if database.parent.exists():
         database.parent.chmod(0o755)
+    return Start(done, before, database.read_bytes() if database.exists() else None)
 
-    assert done.returncode == 78
-    assert done.stdout == ""
-    [line] = done.stderr.strip().splitlines()
+
+STARTS = {how: Work(partial(start, how)) for how in SPOILT}
+AHEAD = (FULL, *STARTS.values())
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_D13_bad_database_file_is_78(ahead: Ahead, how: str) -> None:
+    """One line that names the database, no traceback; the file is as it was."""
+    start = ahead.result(STARTS[how])
+
+    assert start.done.returncode == 78
+    assert start.done.stdout == ""
+    [line] = start.done.stderr.strip().splitlines()
     assert line.startswith("database: ")
-    assert (database.read_bytes() if database.exists() else None) == before
+    assert start.after == start.before
 
 
 def unprivileged_python(folder: Path) -> Path:
