@@ -9,11 +9,11 @@ import pytest
 from load.drivers.clock import now_ns
 from load.metrics.events import Accepted, Closed, Delta, Event, Finished, Sent
 from load.metrics.run import CLEAN, RAMP, ROUGH, StreamRow
-from load.metrics.timeline import Limits, Timeline
+from load.metrics.timeline import Limits, TerminalState, Timeline
 from load.scenarios.expect import DONE, Expect, refused
-from load.scenarios.ledger import STOOD_STILL, Ended, Ledger, Origin
+from load.scenarios.ledger import GAVE_UP, STOOD_STILL, Ended, Ledger, Origin
 from load.scenarios.windows import Windows
-from load.verdict.reconcile import LEFT
+from load.verdict.reconcile import LEFT, Seen
 
 SECOND: Final = 1_000_000_000
 ORIGIN = Origin("chat_ws", user=1, seed=1, utc="2026-11-25T12:00:00.000Z", word="", busy=False)
@@ -52,16 +52,19 @@ def book(still_s: float, ended: Ended) -> Ledger:
     return found
 
 
-@pytest.mark.parametrize(("still_s", "booked", "faults"), [(0.5, 1, {}), (3.0, 0, {STOOD_STILL: 1})])
+@pytest.mark.parametrize(
+    ("still_s", "booked", "faults", "told"),
+    [(0.5, 1, {}, Seen(TerminalState.CUT_OFF, "reset")), (3.0, 0, {STOOD_STILL: 1}, GAVE_UP)],
+)
 def test_what_a_standstill_may_have_caused_is_not_booked(
-    still_s: float, booked: int, faults: dict[str, int]
+    still_s: float, booked: int, faults: dict[str, int], told: Seen
 ) -> None:
     """A target may end what a stopped client does not answer."""
     at_ns = now_ns() - 2 * SECOND
     found = book(still_s, stream(at_ns, reset(at_ns + SECOND // 2)))
 
     assert sum(kind.count for kind in found.outcomes.scenarios["chat_ws"].unexpected.values()) == booked
-    assert found.run.health.faults == faults
+    assert (found.run.health.faults, found.executions) == (faults, {"exe_1": told})
 
 
 def test_a_broken_stream_is_booked_whatever_the_generator_did() -> None:

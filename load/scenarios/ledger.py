@@ -29,6 +29,9 @@ OF_THE_STREAM: Final = frozenset(
 
 STOOD_STILL: Final = "an undeclared end around a standstill of the generator; see to it that it always runs"
 
+GAVE_UP: Final = Seen(TerminalState.TIMED_OUT, "standstill")
+"""How a run ended for a client that could not follow it: it says nothing about the row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -133,6 +136,7 @@ class Ledger:
             seen = f"{expect} with breaks: {', '.join(timeline.breaks)}"
         seen = seen or expect.close_differs(timeline)
         good = seen is None and state is TerminalState.DONE
+        ours = seen is not None and not timeline.breaks and self._stood_still(timeline)
         window = self._window(timeline)
         self.run.tally(origin.scenario, window).book(timeline, good=good, busy=origin.busy)
         self.kept.keep(origin.word, origin.scenario, window, timeline)
@@ -142,12 +146,13 @@ class Ledger:
         self.write_row(row)
         self._reached(timeline.code)
         if timeline.execution_id is not None and timeline.code not in OF_THE_STREAM:
-            self.saw(timeline.execution_id, Seen(state, timeline.code, timeline.ended_at))
+            told = Seen(state, timeline.code, timeline.ended_at)
+            self.saw(timeline.execution_id, GAVE_UP if ours else told)
         stream_id = timeline.execution_id or timeline.correlation_id or "unknown"
         outcome = self.outcomes.declare(origin.scenario, str(expect), of_failures=origin.of_failures)
         if seen is None:
             outcome.book_expected()
-        elif not timeline.breaks and self._stood_still(timeline):
+        elif ours:
             self.run.health.fault(STOOD_STILL)
         elif outcome.book_unexpected(seen, stream_id, timed_out=by_our_clock(state, seen)):
             self.recordings[stream_id] = ended.frames
