@@ -161,8 +161,14 @@ class LoadRun:
             where += "" if options.tls_ca is None else f" --tls-ca {shlex.quote(str(options.tls_ca))}"
             where += " --insecure" if options.insecure else ""
         for_s = "" if options.run_time_s is None else f" -t {options.run_time_s:g}s"
+        crowd = f"-u {options.users}"
+        if options.is_open:
+            crowd = f"--max-in-flight {options.users - self.walkers} "
+            crowd += f"--rate {options.rate.given}" if options.rate else f"--replay {options.replay}"
+        elif options.stages:
+            crowd = "--stages " + ",".join(f"{stage.users}:{stage.lasts_s:g}s" for stage in options.stages)
         return (
-            f"locust -f locustfile.py --headless -u {options.users} -r {options.spawn_rate:g}{for_s}"
+            f"locust -f locustfile.py --headless {crowd} -r {options.spawn_rate:g}{for_s}"
             f" --scenario {{scenario}} --seed {options.seed}{where}"
         )
 
@@ -291,6 +297,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         needed=run.needed(),
         not_checkable=run.not_checkable,
         objectives=results,
+        max_in_flight=run.options.users - run.walkers if run.options.is_open else None,
         window_order=() if windows is None else windows.kinds,
         window_s=None if windows is None or windows.endless else round(windows.length_ns / 1e9, 3),
     )

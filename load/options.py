@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from load.errors import UsageError
 FAILURES: Final = ("all", "harmless", "none")
 ARRIVALS: Final = ("poisson", "constant", "closed")
 UNDECIDED: Final = ("fail", "warn")
+MOST_PER_S: Final = 100_000
 COVERAGE: Final = ("auto", "branch", "off")
 PROTOCOLS: Final[Mapping[str, str | None]] = MappingProxyType(
     {"": None, "agentchat": None, "openai": "openai-chat", "anthropic": "anthropic-messages"}
@@ -42,13 +44,37 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """Arrivals of open load: at random, or evenly spaced."""
+
+    per_s: float
+    poisson: bool = False
+
+    @property
+    def given(self) -> str:
+        """As the option has it."""
+        return f"{self.per_s:g}/s{',poisson' if self.poisson else ''}"
+
+    def __str__(self) -> str:
+        return f"{self.per_s:g}/s, {'poisson' if self.poisson else 'evenly spaced'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """So many users for so long."""
+
+    users: int
+    lasts_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What the user asked for, checked.
 
     run_time_s: None runs until stopped. host: a server that already runs; None starts the backend in
     `app_dir`. tls_ca: the authority that is believed, None for those of the system. config, app: what
     describes a target of the user's own. protocol: None for that of the bundled backend. scenarios: empty for
-    all. mix: weight of each scenario, empty for the profile's.
+    all. mix: weight of each scenario, empty for the profile's. max_in_flight: None for as many as users.
     """
 
     users: int
@@ -77,6 +103,27 @@ class Options:
     trace_headers: bool
     tls_ca: Path | None = None
     insecure: bool = False
+    rate: Rate | None = None
+    replay: Path | None = None
+    max_in_flight: int | None = None
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether streams start without regard to how many are under way."""
+        return self.rate is not None or self.replay is not None
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether there are intended starts that an answer does not put off."""
+        return self.is_open or self.arrivals != "closed"
+
+    @property
+    def loop(self) -> str:
+        """What kind of load it is, for a report."""
+        if self.is_open:
+            return "open load"
+        return "corrected closed loop" if self.is_corrected else "closed loop"
 
 
 def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
@@ -134,6 +181,10 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     add("--prompts", default="", metavar="FILE", help="your own messages: JSONL, or ShareGPT-style JSON")
     add("--seed", default="", metavar="N", help="the same prompts, order and arrivals again")
     add("--arrivals", default="poisson", choices=ARRIVALS, help="the schedule of each user")
+    add("--rate", default="", metavar="N/s[,poisson]", help="open load: so many streams, whoever is busy")
+    add("--replay", default="", metavar="FILE", help="open load: the arrivals of a recorded trace")
+    add("--max-in-flight", default="", metavar="N", help="with --rate or --replay: at most so many at once")
+    add("--stages", default="", metavar="N:TIME,…", help="steps of users: 10:30s,50:60s")
     add("--think-s", default="", metavar="S", help="mean time between two starts of a user")
     add("--reports", default="reports", metavar="DIR", help="where each run leaves its folder")
     add(
@@ -149,7 +200,8 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
 
     Raises UsageError with one line that names the option, what was given and what is possible.
     """
-    users = parsed.num_users
+    stages = _stages(parsed.stages)
+    users = max((stage.users for stage in stages), default=parsed.num_users)
     if users is None or users < 1:
         raise UsageError(f"--users {users}: at least one user is needed")
     if not parsed.spawn_rate or parsed.spawn_rate <= 0:
@@ -165,10 +217,11 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         if not file.is_file():
             raise UsageError(f"--scenarios {file}: no such file")
     _check_target(parsed, host)
+    _check_load(parsed)
     return Options(
         users=users,
         spawn_rate=float(parsed.spawn_rate),
-        run_time_s=float(parsed.run_time) if parsed.run_time else None,
+        run_time_s=_run_time_s(parsed, stages),
         host=host,
         token_env=parsed.token_env or None,
         config=_config(parsed),
@@ -196,6 +249,10 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         trace_headers=not parsed.no_trace_headers,
         tls_ca=_file("--tls-ca", parsed.tls_ca),
         insecure=parsed.insecure,
+        rate=_rate(parsed.rate),
+        replay=_file("--replay", parsed.replay),
+        max_in_flight=_max_in_flight(parsed),
+        stages=stages,
     )
 
 
@@ -226,6 +283,53 @@ def _check_target(parsed: argparse.Namespace, host: str | None) -> None:
         raise UsageError(f"--protocol {parsed.protocol}: the scenarios of --config name their own")
     if parsed.cov_source and not parsed.app:
         raise UsageError(f"--cov-source {parsed.cov_source}: only with --app; --config has its own source")
+
+
+def _check_load(parsed: argparse.Namespace) -> None:
+    """That one thing says how many streams come."""
+    given = [name for name in ("rate", "replay", "stages") if getattr(parsed, name)]
+    if len(given) > 1:
+        one, other = (f"--{name} {getattr(parsed, name)}" for name in given[:2])
+        raise UsageError(f"{one} and {other} both say how many come; drop one")
+    if given and given[0] != "stages" and parsed.arrivals == "closed":
+        raise UsageError(f"--arrivals closed: --{given[0]} is open load, nobody waits for an answer there")
+
+
+def _rate(text: str) -> Rate | None:
+    if not text.strip():
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)/(s|m)(,\s*poisson)?", text.strip())
+    if found is None or not 0 < float(found[1]) <= MOST_PER_S:
+        raise UsageError(f"--rate {text}: must read like 40/s, 30/m or 40/s,poisson, at most {MOST_PER_S}/s")
+    return Rate(float(found[1]) / (60 if found[2] == "m" else 1), found[3] is not None)
+
+
+def _max_in_flight(parsed: argparse.Namespace) -> int | None:
+    text = str(parsed.max_in_flight).strip()
+    if not text:
+        return None
+    if not (parsed.rate or parsed.replay):
+        raise UsageError(f"--max-in-flight {text}: only with --rate or --replay; -u says how many users come")
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--max-in-flight {text}: must be a whole number, 1 or more")
+    return int(text)
+
+
+def _stages(text: str) -> tuple[Stage, ...]:
+    stages = []
+    for item in _split(text):
+        found = re.fullmatch(r"(\d+):(\d+)(s|m|h)?", item)
+        if found is None or not int(found[2]):
+            raise UsageError(f"--stages {text}: '{item}' must read N:TIME, for example 10:30s or 50:2m")
+        stages.append(Stage(int(found[1]), int(found[2]) * {"m": 60, "h": 3600}.get(found[3], 1)))
+    return tuple(stages)
+
+
+def _run_time_s(parsed: argparse.Namespace, stages: tuple[Stage, ...]) -> float | None:
+    """Stages end the run themselves."""
+    if stages:
+        return sum(stage.lasts_s for stage in stages)
+    return float(parsed.run_time) if parsed.run_time else None
 
 
 def _mix(text: str) -> Mapping[str, int]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import random
 import signal
 import socket
 import sys
@@ -39,12 +40,16 @@ from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
 from load.options import Options, add_options, read_options
 from load.prepare import prepare
 from load.report.console import say, show_progress
+from load.scenarios.arrivals import at_rate, replayed
 from load.scenarios.base import AgentUser
 from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
+from load.scenarios.open import feed
 from load.scenarios.own import Own, read_own
 from load.scenarios.planned import Planned, kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
+from load.scenarios.replay import read_offsets
+from load.scenarios.stages import Stages
 from load.verdict.objective import Objective, read_objective
 
 WATCH_S = 0.5
@@ -53,6 +58,9 @@ GAUGE_S = 0.005
 TEND_S = 0.5
 """So often each user's idle connections are tended; targets wait longer for a pong."""
 REFUSALS_IN_A_ROW = 20
+OPEN_SPAWN_RATE = 100.0
+"""In open load nobody comes with his first stream: users wait for arrivals."""
+EVERYBODY_STARTS = "never_started count < 1"
 MOST_WALKERS = 20
 """Failure users beside ordinary ones: their share of the mix, and no more than walk the rows in time."""
 
@@ -78,8 +86,10 @@ class Plugin:
         self.own: Own | None = None
         self.others: list[type[AgentUser]] = []
         self.objectives: tuple[Objective, ...] = ()
+        self.offsets_ns: tuple[int, ...] = ()
         self.interrupted = False
         self.quitting = False
+        self.feeding: gevent.Greenlet[..., None] | None = None
         self.began_ns = 0
         self.lock = threading.RLock()
         self.environment: Environment
@@ -104,6 +114,8 @@ class Plugin:
                 raise UsageError("a LoadTestShape switches off -u, -r and -t; drop it from the locustfile")
             # Locust's fails when it is called again before it has ended: by a second signal, by -t.
             runner.stop = one_at_a_time(runner.stop)  # type: ignore[method-assign]
+            if options.stages:
+                environment.shape_class = Stages(options.stages, options.spawn_rate, runner)
             self.catch_signals()
             if web_ui is None:
                 self.begin(options)
@@ -137,10 +149,16 @@ class Plugin:
             gc.collect()
             gc.freeze()  # a full collection over the imported modules would stop every stream
             run.open_windows(self.began_ns)
+            if run.options.is_open:
+                self.feeding = gevent.spawn(self.feed, run)
 
     def on_test_stopping(self, **_: Any) -> None:
         if self.run is not None and self.run.ledger.steady_until_ns is None:
             self.run.ledger.steady_until_ns = time.perf_counter_ns()
+            if self.feeding is not None:
+                self.feeding.kill()
+            if self.run.session is not None and self.run.session.pool is not None:
+                self.run.session.pool.close()
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
         if environment.web_ui is not None:
@@ -173,10 +191,17 @@ class Plugin:
         kinds = {kind.scenario: kind for kind in self.kinds()}
         rows = ROWS if self.own is None else {}
         texts = options.objectives or (self.own.objectives if self.own is not None else ())
+        if options.is_open and not any(text.startswith("never_started") for text in texts):
+            texts = (*texts, EVERYBODY_STARTS)
+        if options.replay is not None:
+            self.offsets_ns = read_offsets(options.replay, ROWS)
         self.objectives = tuple(read_objective(text, [*kinds, *rows]) for text in texts)
         for name in options.scenarios:
             if name not in kinds and name not in rows:
                 raise UsageError(f"--scenario {name}: unknown; there are {', '.join([*kinds, *rows])}")
+        if options.is_open:
+            # Failure users come beside the pool, and each user has an account.
+            options = replace(options, users=(options.max_in_flight or options.users) + MOST_WALKERS)
         if self.parsed.mix == DEFAULTS.mix:
             # Nobody asked for it: plans have weights of their own, and a locustfile the users it wants.
             there = {} if self.own is not None else kinds
@@ -212,7 +237,7 @@ class Plugin:
 
     def begin(self, options: Options) -> None:
         """PREPARED. Whatever fails leaves nothing running."""
-        self.run = None
+        self.run = self.feeding = None
         run = LoadRun.create(options)
         try:
             prepared = prepare(options, self.own, run.folder, run.ledger, run.limits)
@@ -228,6 +253,8 @@ class Plugin:
         if options.host is not None:
             announce(options, kinds, prepared.session.failures)
         run.objectives = self.objectives
+        if options.is_open:
+            run.options = replace(options, users=self.crowd(options, kinds))
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
         run.walkers = sum(kind.fixed_count or options.users for kind in kinds if kind.of_failures)
         self.environment.user_classes = list(kinds)
@@ -250,6 +277,8 @@ class Plugin:
                 chosen.append(kind)
         if not chosen:
             raise UsageError("nobody comes: --scenario, --mix and --failures leave no kind of user")
+        if options.is_open and all(kind.of_failures for kind in chosen):
+            raise UsageError("nobody takes the arrivals: --scenario and --mix leave failures alone")
         shares = sum(kind.weight for kind in chosen)
         for kind in chosen:
             if issubclass(kind, Failures):
@@ -257,6 +286,35 @@ class Plugin:
                 share = options.users * kind.weight / shares
                 kind.fixed_count = 0 if alone else max(1, min(MOST_WALKERS, round(share)))
         return chosen
+
+    def crowd(self, options: Options, kinds: list[type[AgentUser]]) -> int:
+        """The users of open load: the pool, and failure users beside it; all are there before the first
+        arrival."""
+        for kind in kinds:
+            if kind.of_failures:
+                kind.fixed_count = MOST_WALKERS if issubclass(kind, Failures) else 1
+        users = options.users - MOST_WALKERS + sum(kind.fixed_count for kind in kinds if kind.of_failures)
+        self.parsed.num_users, self.parsed.spawn_rate = users, max(options.spawn_rate, OPEN_SPAWN_RATE)
+        return users
+
+    def feed(self, run: LoadRun) -> None:
+        """The arrivals of open load, from now on. One that finds nobody free counts for a scenario that is
+        drawn by the weights."""
+        options, session, now_ns = run.options, run.session, time.perf_counter_ns()
+        assert session is not None
+        assert session.pool is not None
+        if options.rate is not None:
+            starts = at_rate(options.rate, options.seed, now_ns)
+        else:
+            starts = replayed(self.offsets_ns, now_ns)
+        weights = {kind.scenario: kind.weight for kind in self.kinds() if kind.scenario in run.asked}
+        drawn = random.Random(f"{options.seed}/never started")
+
+        def missed(intended_ns: int) -> None:
+            (scenario,) = drawn.choices(list(weights), list(weights.values()))
+            run.ledger.never_started(scenario, intended_ns)
+
+        feed(session.pool, starts, missed)
 
     def finish(self) -> ExitCode | None:
         """ENDED. Stops the target, judges, writes, shows; the code of the run, None when there was none."""
@@ -329,7 +387,9 @@ class Plugin:
             elif stop is not None:
                 stop()
 
-        gevent.signal_handler(signal.SIGTERM, interrupted, None)  # Locust's handler does the stopping
+        # Locust's own handler does the stopping; with a shape it is installed only when that has ended.
+        shaped = self.environment.shape_class is not None
+        gevent.signal_handler(signal.SIGTERM, interrupted, self.quit if shaped else None)
         gevent.signal_handler(signal.SIGINT, interrupted, self.quit)
 
     def quit(self) -> None:
@@ -358,8 +418,10 @@ def announce(options: Options, kinds: list[type[AgentUser]], failures: tuple[str
     """What will be sent to a server that others may use, how fast and to whom."""
     shares = sum(kind.weight for kind in kinds)
     who = ", ".join(f"{kind.scenario} {kind.weight / shares:.0%}" for kind in kinds)
-    per_s = options.users / options.think_s
-    say(f"to {options.host}: {options.users} users ({who}), about {per_s:.3g} messages a second together")
+    how = f"about {options.users / options.think_s:.3g} messages a second together"
+    if options.is_open:
+        how = "the arrivals of a trace" if options.rate is None else f"open load of {options.rate}"
+    say(f"to {options.host}: {options.users} users ({who}), {how}")
     if failures:
         say(f"failures ({options.failures}): {', '.join(failures)}")
 

@@ -21,6 +21,7 @@ from load.scenarios.auth import tokens_of_environment
 from load.scenarios.base import Session
 from load.scenarios.failures import ROWS
 from load.scenarios.ledger import Ledger
+from load.scenarios.open import Pool
 from load.scenarios.own import Own
 from load.scenarios.preflight import try_plan
 from load.scenarios.profile import AGENTS, TARGET_ENV, provider_env
@@ -84,6 +85,7 @@ def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, lim
             prompts=lambda user: PromptSource(conversations, options.seed, user),
             limits=limits,
             seed=options.seed,
+            pool=Pool() if options.is_open else None,
         )
         before = None if facts.admin_token is None else look(session)
     except BaseException:

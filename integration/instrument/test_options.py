@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from load.errors import UsageError
-from load.options import Defaults, Options, add_options, read_options
+from load.options import Defaults, Options, Rate, Stage, add_options, read_options
 
 DEFAULTS = Defaults(
     users=50, spawn_rate=25, run_time="30s", think_s=0.5, host_think_s=2.0, mix="chat_ws=70,chat_http=30"
@@ -84,9 +84,50 @@ def test_an_authority_of_ones_own(tmp_path: Path) -> None:
     assert (options.tls_ca, options.insecure, parse("--insecure").insecure) == (file, False, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected", "shown"),
+    [
+        ("40/s", Rate(40), "40/s, evenly spaced"),
+        ("0.5/s,poisson", Rate(0.5, poisson=True), "0.5/s, poisson"),
+        ("30/m, poisson", Rate(0.5, poisson=True), "0.5/s, poisson"),
+    ],
+)
+def test_a_rate(text: str, expected: Rate, shown: str) -> None:
+    """Open load, whatever --arrivals says by default."""
+    options = parse("--rate", text, "--max-in-flight", "9")
+
+    assert (options.rate, str(options.rate), options.max_in_flight) == (expected, shown, 9)
+    assert parse("--rate", expected.given).rate == expected
+
+
+def test_the_kind_of_load() -> None:
+    """As a report names it, and whether it has intended starts."""
+    closed, default, rate = parse("--arrivals", "closed"), parse(), parse("--rate", "1/s")
+
+    assert [(one.loop, one.is_open, one.is_corrected) for one in (closed, default, rate)] == [
+        ("closed loop", False, False),
+        ("corrected closed loop", False, True),
+        ("open load", True, True),
+    ]
+
+
+def test_stages_say_how_many_come_and_how_long() -> None:
+    """In place of -u and -t."""
+    options = parse("--stages", "10:30s, 50:2m,5:1h,1:5")
+
+    assert options.stages == (Stage(10, 30), Stage(50, 120), Stage(5, 3600), Stage(1, 5))
+    assert (options.users, options.run_time_s) == (50, 3755)
+
+
 def test_scenarios_add_up() -> None:
     """--scenario may be repeated or hold a list; a name counts once."""
     assert parse("--scenario", "a", "--scenario", "b, a").scenarios == ("a", "b")
+
+
+BOTH = "--rate 1/s and --stages 1:1s both say how many come; drop one"
+NOBODY_WAITS = "--arrivals closed: --rate is open load, nobody waits for an answer there"
+NOT_OPEN = "--max-in-flight 5: only with --rate or --replay; -u says how many users come"
+WHOLE = "a whole number, 1 or more"
 
 
 @pytest.mark.parametrize(
@@ -96,6 +137,31 @@ def test_scenarios_add_up() -> None:
         (["-r", "0"], None, "--spawn-rate 0.0: must be above 0"),
         ([], "127.0.0.1:8000", "--host 127.0.0.1:8000: must start with http:// or https://"),
         (["--app-dir", "/nowhere"], None, "--app-dir /nowhere: no such folder"),
+        *(
+            (
+                ["--rate", text],
+                None,
+                f"--rate {text}: must read like 40/s, 30/m or 40/s,poisson, at most 100000/s",
+            )
+            for text in ("40", "0/s", "40/s,even", "100001/s", "fast")
+        ),
+        (["--replay", "/nowhere"], None, "--replay /nowhere: no such file"),
+        (["--rate", "1/s", "--stages", "1:1s"], None, BOTH),
+        (["--rate", "1/s", "--arrivals", "closed"], None, NOBODY_WAITS),
+        (["--max-in-flight", "5"], None, NOT_OPEN),
+        *(
+            (["--rate", "1/s", "--max-in-flight", text], None, f"--max-in-flight {text}: must be {WHOLE}")
+            for text in ("0", "many")
+        ),
+        *(
+            (
+                ["--stages", text],
+                None,
+                f"--stages {text}: '{text}' must read N:TIME, for example 10:30s or 50:2m",
+            )
+            for text in ("10", "10:0s", "10:5d", "a:5s")
+        ),
+        (["--stages", "0:5s"], None, "--users 0: at least one user is needed"),
         (["--tls-ca", "/nowhere.pem"], None, "--tls-ca /nowhere.pem: no such file"),
         (["--prompts", "/nowhere.jsonl"], None, "--prompts /nowhere.jsonl: no such file"),
         (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from statistics import fmean
+from itertools import islice, pairwise
+from statistics import fmean, pstdev
 
 import pytest
 
-from load.scenarios.arrivals import Schedule
+from load.options import Rate
+from load.scenarios.arrivals import Schedule, at_rate, replayed
 
 MEAN_S = 0.5
 MEAN_NS = int(MEAN_S * 1e9)
@@ -61,3 +62,41 @@ def test_poisson_distances_have_the_mean() -> None:
     seen = starts(Schedule("poisson", MEAN_S, 7, 1, 0), 10_001)
 
     assert fmean(b - a for a, b in pairwise(seen)) == pytest.approx(MEAN_NS, rel=0.03)
+
+
+def test_starts_that_are_overdue_at_the_end() -> None:
+    """All that was due until then, each once."""
+    schedule = Schedule("constant", MEAN_S, 7, 1, 0)
+    first = schedule.next_ns
+    overdue = list(schedule.overdue(first + 2 * MEAN_NS))
+
+    assert overdue == [first, first + MEAN_NS, first + 2 * MEAN_NS]
+    assert list(schedule.overdue(first + 2 * MEAN_NS)) == []
+
+
+def test_in_a_closed_loop_nothing_is_overdue() -> None:
+    """Nobody knows when it should have been."""
+    assert list(Schedule("closed", MEAN_S, 7, 1, 0).overdue(10 * MEAN_NS)) == []
+
+
+def test_a_rate_is_evenly_spaced() -> None:
+    """Distances that are no whole number do not add up to another rate."""
+    found = list(islice(at_rate(Rate(3), 7, 1_000), 3001))
+
+    assert found[:4] == [1_000, 333_334_333, 666_667_666, 1_000_001_000]
+    assert found[-1] == 1_000_000_001_000
+
+
+def test_a_rate_at_random() -> None:
+    """The same for the same seed, with the mean and the spread of a Poisson stream."""
+    found = list(islice(at_rate(Rate(40, poisson=True), 7, 0), 4000))
+    distances = [b - a for a, b in pairwise(found)]
+
+    assert found == list(islice(at_rate(Rate(40, poisson=True), 7, 0), 4000))
+    assert fmean(distances) == pytest.approx(25e6, rel=0.05)
+    assert pstdev(distances) == pytest.approx(25e6, rel=0.08)
+
+
+def test_a_trace_again() -> None:
+    """From whenever it begins."""
+    assert list(replayed((0, 5, 7), 100)) == [100, 105, 107]

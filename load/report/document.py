@@ -68,7 +68,8 @@ class RunFacts:
     target_cpu_s, provider_cpu_s: processor time since their start, None where they are not ours.
     recordings: id of a stream -> its file within the folder. rows_dropped: lines missing in streams.jsonl.gz.
     needed: rows of docs/errors.md that had to come. not_checkable: scenario -> breaks that its wire
-    cannot prove. objectives: each with its value and decision. window_order, window_s: clean and rough
+    cannot prove. objectives: each with its value and decision. max_in_flight: users who
+    take the arrivals of open load. window_order, window_s: clean and rough
     windows in turn, and their length; None without an end.
     """
 
@@ -94,6 +95,7 @@ class RunFacts:
     needed: tuple[Needed, ...] = ()
     not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     objectives: tuple[Result, ...] = ()
+    max_in_flight: int | None = None
     window_order: tuple[str, ...] = ()
     window_s: float | None = None
 
@@ -122,7 +124,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
             accuracy,
             quiet,
             on_time=on_time,
-            corrected=facts.options.arrivals != "closed",
+            corrected=facts.options.is_corrected,
             journal=facts.journal,
         ),
         "windows": windows(run, quiet, facts.window_order, facts.window_s, on_time=on_time),
@@ -190,6 +192,11 @@ def _profile(facts: RunFacts) -> dict[str, object]:
         "mix": dict(options.mix),
         "scenarios": list(options.scenarios),
         "failures": options.failures,
+        "loop": options.loop,
+        "rate": None if options.rate is None else str(options.rate),
+        "replay": None if options.replay is None else str(options.replay),
+        "max_in_flight": facts.max_in_flight,
+        "stages": [[stage.users, stage.lasts_s] for stage in options.stages],
         "arrivals": options.arrivals,
         "think_s": options.think_s,
         "prompts": "shipped" if options.prompts is None else str(options.prompts),

@@ -60,7 +60,8 @@ def figures(tally: Tally, *, on_time: bool, corrected: bool) -> dict[str, dict[s
     """Every figure of `tally`.
 
     on_time: the generator kept up, so chunks that shared a read came together. Otherwise `ttft_ms` and
-    `gap_ms` are upper bounds, and `low` beside them holds the lower ones.
+    `gap_ms` are upper bounds, and `low` beside them holds the lower ones. `at_least`: so many were due and
+    never came that the corrected figures are lower bounds.
     """
     found: dict[str, dict[str, object]] = {}
     for figure in FIGURES:
@@ -70,7 +71,15 @@ def figures(tally: Tally, *, on_time: bool, corrected: bool) -> dict[str, dict[s
         low = None if on_time else _lower(figure, tally)
         if low is not None:
             found[figure.name]["low"] = distribution(low)
+        if figure.corrected and _lacks_many(tally):
+            found[figure.name]["at_least"] = True
     return found
+
+
+def _lacks_many(tally: Tally) -> bool:
+    """Whether more than 1 % of the streams that were due have no figure."""
+    missing = tally.never_sent + tally.never_started
+    return missing * 100 > missing + tally.ended
 
 
 def _histogram(figure: Figure, tally: Tally, on_time: bool) -> Histogram:

@@ -38,7 +38,8 @@ def ms(value: float | None) -> str:
 
 
 def cells(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """n, each quantile and max; a range where only bounds are known, `~` with too few samples beyond it."""
+    """n, each quantile and max; a range where only bounds are known, `~` with too few samples beyond it,
+    `≥` where many that were due never came."""
     if not found["n"]:
         return ("0", *[NO_DATA] * (len(QUANTILES) + 1))
     low = found.get("low")
@@ -48,7 +49,7 @@ def cells(found: Mapping[str, Any]) -> tuple[str, ...]:
         if low is not None and ms(low[name]) != text:
             text = f"{ms(low[name])} … {text}"
         few = found["n"] * (1 - q) < 2.999 and name != "max"
-        shown.append(f"~{text}" if few else text)
+        shown.append(f"{'≥ ' if found.get('at_least') else ''}{'~' if few else ''}{text}")
     return tuple(shown)
 
 

@@ -77,10 +77,22 @@ def _lines(document: Document) -> tuple[str, ...]:
     return (
         f"{measured}{python}, {covered}",
         f"{profile['users']:,} users {length}, {steady}",
-        f"{profile['arrivals']} arrivals, seed {profile['seed']}",
+        f"{_arrivals(profile)}, seed {profile['seed']}",
         f"{sha}, {provenance['started']}",
         sides.split_line(document),
     )
+
+
+def _arrivals(profile: Mapping[str, Any]) -> str:
+    """How streams come to start. Runs of before `loop` was there are rendered, too."""
+    loop = profile.get("loop")
+    if loop == "open load":
+        what = profile["rate"] or f"the arrivals of {profile['replay']}"
+        return f"open load, {what}, at most {profile['max_in_flight']:,} at once"
+    stages = "".join(f", {users} users for {lasts_s:g} s" for users, lasts_s in profile.get("stages", ()))
+    if loop == "closed loop":
+        return f"closed loop{stages}: waiting before the start cannot be seen"
+    return f"{'' if loop is None else f'{loop}{stages}, '}{profile['arrivals']} arrivals"
 
 
 def _tiles(document: Document) -> tuple[Tile, ...]:

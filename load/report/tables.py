@@ -37,6 +37,10 @@ def endings(document: Document) -> Table:
         f"The whole run; {streams['steady']:,} were due in the measuring window."
         f" {streams['unfinished']:,} unfinished, {streams['stalls']:,} stalls, {streams['chunks']:,} chunks."
     )
+    if streams["never_sent"]:
+        note += f" {streams['never_sent']:,} were due before the end and never sent, their users being busy."
+    if streams["never_started"]:
+        note += f" {streams['never_started']:,} arrivals found nobody free."
     columns = (
         Column("ended", number=False),
         Column("meaning", number=False, aside=True),

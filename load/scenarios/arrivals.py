@@ -1,11 +1,16 @@
-"""When a user's streams should start: its own schedule, drawn from the run's seed and the user's number.
+"""When streams should start: a user's own schedule, drawn from the run's seed and the user's number, or, in
+open load, one for all.
 
 Independent Poisson users add up to a Poisson stream, so no user needs to know of another.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Iterator, Sequence
+
+from load.options import Rate
 
 
 class Schedule:
@@ -36,3 +41,27 @@ class Schedule:
             return
         distance_ns = int(self._random.expovariate(1.0) * self._mean_ns)
         self._next_ns = (ended_ns if self._kind == "closed" else self._next_ns) + distance_ns
+
+    def overdue(self, until_ns: int) -> Iterator[int]:
+        """The intended starts up to `until_ns` that no stream was sent for; the schedule ends with it."""
+        if self._kind == "closed":
+            return
+        while self._next_ns <= until_ns:
+            yield self._next_ns
+            self.advance(self._next_ns)
+
+
+def at_rate(rate: Rate, seed: int, began_ns: int) -> Iterator[int]:
+    """Intended starts in ns, for ever: evenly spaced or, with Poisson arrivals, at random."""
+    if rate.poisson:
+        drawn, at_s = random.Random(f"{seed}/open"), 0.0
+        while True:
+            at_s += drawn.expovariate(rate.per_s)
+            yield began_ns + int(at_s * 1e9)
+    # Each from the first: distances that are rounded would add up to another rate.
+    yield from (began_ns + int(k * 1e9 / rate.per_s) for k in itertools.count())
+
+
+def replayed(offsets_ns: Sequence[int], began_ns: int) -> Iterator[int]:
+    """The same for arrivals of a trace."""
+    yield from (began_ns + offset for offset in offsets_ns)

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import gevent
 from locust import User
 from locust.env import Environment
-from locust.exception import RescheduleTask
+from locust.exception import RescheduleTask, StopUser
 
 from load.drivers.base import Driver, Emit, Frame, Turn
 from load.drivers.dialects.mapping import Dialect
@@ -46,6 +46,7 @@ from load.scenarios.accounts import Accounts, Credential
 from load.scenarios.arrivals import Schedule
 from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.ledger import Ended, Ledger, Origin
+from load.scenarios.open import Pool
 from load.scenarios.prompts import MAX_MESSAGE_CHARS, PromptSource
 from load.scenarios.walk import Walk
 
@@ -57,8 +58,8 @@ class Session:
     upstream_url: of the provider behind the target; None where it is not ours. tokens: user n takes entry n;
     those beyond the users are for rows that need a second account. admin_token: None where we may not
     administrate. accounts: of a target of the user's own. agents: the profile's name -> id. failures: the
-    rows that Failures users reach, taken from `walk`. numbers, walkers: give each user its own, and each
-    failure user.
+    rows that Failures users reach, taken from `walk`. pool: whose users take the arrivals of open load; None
+    where each has its own schedule. numbers, walkers: give each user its own, and each failure user.
     """
 
     options: Options
@@ -74,6 +75,7 @@ class Session:
     prompts: Callable[[int], PromptSource]
     limits: Limits
     seed: int
+    pool: Pool | None = None
     numbers: Iterator[int] = field(default_factory=itertools.count)
     walkers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -128,9 +130,14 @@ class AgentUser(User):
         self._drivers: dict[str, Driver] = {}
         self._credentials: dict[str, Credential] = {}
         self._ended_ns = 0
+        self._pool = None if self.of_failures else session.pool
 
     def on_stop(self) -> None:
         self.leave()
+        ledger = self.session.ledger
+        if self._pool is None and not self.of_failures and ledger.steady_until_ns is not None:
+            for intended_ns in self.schedule.overdue(ledger.steady_until_ns):
+                ledger.never_sent(self.scenario, intended_ns)
 
     def leave(self) -> None:
         """Closes the user's connections and books what ended on them."""
@@ -149,11 +156,19 @@ class AgentUser(User):
                     self.session.ledger.defects.append(f"{self.scenario}: {defect}")
 
     def wait_time(self) -> float:
-        """Seconds until the next intended start; 0 when it is overdue."""
+        """Seconds until the next intended start; 0 when it is overdue. In open load `turn` waits for one."""
+        if self._pool is not None:
+            return 0.0
         return max(0.0, (self.schedule.next_ns - time.perf_counter_ns()) / 1e9)
 
     def due_ns(self) -> int:
-        """When the stream that is about to start was intended; never in the future."""
+        """When the stream that is about to start was intended; never in the future. In open load each call
+        waits for an arrival."""
+        if self._pool is not None:
+            intended_ns = self._pool.take()
+            if intended_ns is None:
+                raise StopUser
+            return intended_ns
         return min(self.schedule.next_ns, time.perf_counter_ns())
 
     def agent(self, name: str) -> str:

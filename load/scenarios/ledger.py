@@ -224,9 +224,19 @@ class Ledger:
             outcome.book_deadline(expect.limit_s * 1000, observed_ns)
             self.outcomes.book_deadline(expect.code, expect.limit_s * 1000, observed_ns, timeline.elapsed_ms)
 
+    def never_sent(self, scenario: str, intended_ns: int) -> None:
+        """A start that was due before the end, and whose user was busy until then."""
+        self.run.tally(scenario, self._window_at(intended_ns)).never_sent += 1
+
+    def never_started(self, scenario: str, intended_ns: int) -> None:
+        """An arrival of open load that found nobody free."""
+        self.run.tally(scenario, self._window_at(intended_ns)).never_started += 1
+
     def _window(self, timeline: Timeline) -> str:
-        if self.windows is None or timeline.sent is None:
+        return RAMP if timeline.sent is None else self._window_at(timeline.sent.intended_at)
+
+    def _window_at(self, intended_ns: int) -> str:
+        if self.windows is None:
             return RAMP
-        intended_ns = timeline.sent.intended_at
         over = self.steady_until_ns is not None and intended_ns > self.steady_until_ns
         return RAMP if over else self.windows.at(intended_ns)
