@@ -24,9 +24,11 @@ ALONE: Final = ("--scenario", "chat_ws", "--failures", "none", "--coverage", "of
 def target_of(pid: int) -> int:
     """The process that is measured."""
     (target,) = [
-        child.pid for child in psutil.Process(pid).children() if "load.target.inside" in child.cmdline()
+        child
+        for child in psutil.Process(pid).children()
+        if any(word.endswith("target/inside.py") for word in child.cmdline())
     ]
-    return target
+    return int(target.pid)
 
 
 def test_a_frozen_target_delays_no_arrival(tmp_path: Path) -> None:
