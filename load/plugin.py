@@ -34,9 +34,10 @@ from locust import User, events
 from locust.env import Environment
 from locust.runners import LocalRunner, Runner
 
-from load.conclude import LoadRun, conclude
+from load.conclude import conclude
 from load.drivers.tls import TRUST
 from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
+from load.loadrun import LoadRun
 from load.options import Options, add_options, read_options
 from load.prepare import prepare
 from load.report.console import say, show_progress
