@@ -27,7 +27,7 @@ def booked(run: Ended) -> dict[str, list[str]]:
 
 
 def test_a_late_generator_cannot_tell(tmp_path: Path) -> None:
-    """Half of its time is stolen in portions as long as the gaps between chunks."""
+    """More than half of its time is stolen, in portions longer than the gaps between chunks."""
     run = headless(
         "-f", "integration/runs/locustfiles/late.py", "-u", "8", "-r", "8", "-t", "8s", "--seed", "3",
         "--failures", "none",
