@@ -125,6 +125,8 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
             budget_ns=run.late_budget_ns,
             stall_ns=run.limits.stall_ns,
         )
+    for problem in () if run.crew is None else run.crew.problems():
+        yield _invalid(f"incomplete: {problem}")
     for defect in dict.fromkeys(run.ledger.defects):
         yield _invalid(f"a defect in the instrument: {defect}")
 

@@ -28,11 +28,12 @@ from load.scenarios.held import measured
 from load.scenarios.ledger import Ledger
 from load.scenarios.rest import Rest
 from load.scenarios.rows.needed import needed
-from load.scenarios.windows import planned
+from load.scenarios.windows import Windows, planned
 from load.target.launch import Target
 from load.target.locks import Locks
 from load.target.provider import Provider
 from load.verdict.behaviour import Needed
+from load.verdict.crew import Crew
 from load.verdict.judge import Verdict
 from load.verdict.objective import Objective
 from load.verdict.slo import Result, evaluate
@@ -48,7 +49,8 @@ class LoadRun:
     """not_checkable: as in `RunFacts`. asked: scenarios that must have come. walkers: failure users.
     conversations: how many there were to choose from. before: what the target held when nobody had
     come, None where we may not look. verdict: None until `conclude`. gone: why the target counts as
-    down, None while it does not. expected_to_end: it was told to stop.
+    down, None while it does not. expected_to_end: it was told to stop. crew: the workers that measured
+    for it, None where this process does.
     """
 
     options: Options
@@ -71,6 +73,7 @@ class LoadRun:
     verdict: Verdict | None = None
     gone: str | None = None
     expected_to_end: bool = False
+    crew: Crew | None = None
     _started_ns: int = field(default_factory=time.perf_counter_ns)
     _usage: resource.struct_rusage = field(default_factory=lambda: resource.getrusage(resource.RUSAGE_SELF))
 
@@ -152,13 +155,14 @@ class LoadRun:
             f" --scenario {{scenario}} --seed {options.seed}{where}"
         )
 
-    def open_windows(self, began_ns: int) -> None:
+    def open_windows(self, began_ns: int) -> Windows:
         """All users have come; began_ns: when the run time began to count."""
         now_ns, run_time_s = time.perf_counter_ns(), self.options.run_time_s
         left_s = None if run_time_s is None else run_time_s - (now_ns - began_ns) / 1e9
         self.ledger.windows = planned(
             now_ns, left_s, self.options.seed, clean=bool(self.asked), rough=self.walkers > 0
         )
+        return self.ledger.windows
 
     def needed(self) -> tuple[Needed, ...]:
         """The rows that this run has to reach: all of them, unless it is short, small or a part."""
@@ -212,6 +216,8 @@ class LoadRun:
 
     def health(self) -> Health:
         """How well the generator kept up, processor time included; empties the clock's counts."""
+        if self.crew is not None:
+            return self.ledger.run.health  # what this process did beside them is no lateness of theirs
         health = self.ledger.run.health + CLOCK.drain()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         spent_s = usage.ru_utime + usage.ru_stime - self._usage.ru_utime - self._usage.ru_stime

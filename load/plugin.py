@@ -16,7 +16,9 @@ listener ends in `sys.exit` with a code of ours.
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
+import os
 import random
 import signal
 import socket
@@ -32,9 +34,22 @@ import gevent
 from gevent.event import Event
 from locust import User, events
 from locust.env import Environment
-from locust.runners import LocalRunner, Runner
+from locust.runners import STATE_MISSING, MasterRunner, Runner, WorkerRunner
 
 from load.conclude import conclude
+from load.distributed import (
+    FACTS,
+    HALT,
+    LAST,
+    PART,
+    WINDOWS,
+    Facts,
+    Shift,
+    facts_of,
+    fingerprint,
+    windows_from,
+    windows_of,
+)
 from load.drivers.tls import TRUST
 from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
 from load.loadrun import LoadRun
@@ -42,15 +57,17 @@ from load.options import Options, add_options, read_options
 from load.prepare import prepare
 from load.report.console import say, show_progress
 from load.scenarios.arrivals import at_rate, replayed
-from load.scenarios.base import AgentUser
+from load.scenarios.base import AgentUser, Session
 from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
 from load.scenarios.open import feed
 from load.scenarios.own import Own, read_own
+from load.scenarios.part import put
 from load.scenarios.planned import Planned, kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
 from load.scenarios.replay import read_offsets
 from load.scenarios.stages import Stages
+from load.verdict.crew import Crew
 from load.verdict.objective import Objective, read_objective
 
 WATCH_S = 0.5
@@ -61,6 +78,10 @@ TEND_S = 0.5
 REFUSALS_IN_A_ROW = 20
 OPEN_SPAWN_RATE = 100.0
 """In open load nobody comes with his first stream: users wait for arrivals."""
+WORKERS_S = 60.0
+"""So long workers are waited for; --expect-workers-max-wait says otherwise."""
+LAST_REPORT_S = 10.0
+"""So long beyond the stop of the users their workers may take to report."""
 EVERYBODY_STARTS = "never_started count < 1"
 MOST_WALKERS = 20
 """Failure users beside ordinary ones: their share of the mix, and no more than walk the rows in time."""
@@ -71,6 +92,9 @@ def install() -> None:
     plugin = Plugin()
     events.init_command_line_parser.add_listener(plugin.on_parser)
     events.init.add_listener(plugin.on_init)
+    events.worker_connect.add_listener(plugin.on_worker_connect)
+    events.report_to_master.add_listener(plugin.on_report_to_master)
+    events.worker_report.add_listener(plugin.on_worker_report)
     events.test_start.add_listener(plugin.on_test_start)
     events.spawning_complete.add_listener(plugin.on_spawning_complete)
     events.test_stopping.add_listener(plugin.on_test_stopping)
@@ -88,6 +112,9 @@ class Plugin:
         self.others: list[type[AgentUser]] = []
         self.objectives: tuple[Objective, ...] = ()
         self.offsets_ns: tuple[int, ...] = ()
+        self.weights: dict[str, float] = {}
+        self.facts: Facts | None = None
+        self.shift: Shift | None = None
         self.interrupted = False
         self.quitting = False
         self.feeding: gevent.Greenlet[..., None] | None = None
@@ -100,17 +127,20 @@ class Plugin:
     def on_parser(self, parser: ArgumentParser, **_: Any) -> None:
         add_options(parser, DEFAULTS)
         parser.set_defaults(loglevel="WARNING")
+        if any(word.startswith("--processes") for word in sys.argv):
+            # Of their own, or the workers of a second run would come to the master of the first.
+            port = free_port()
+            parser.set_defaults(master_port=port, master_bind_port=port)
         parser.exit = leave  # type: ignore[method-assign]  # Locust's takes two lines for a misspelt option
 
     def on_init(self, environment: Environment, runner: Runner, web_ui: Any, **_: Any) -> None:
         self.environment = environment
         logging.getLogger("locust.stats_logger").disabled = True  # its tables would bury the verdict
         with exiting():
+            if isinstance(runner, WorkerRunner):
+                self.begin_worker(runner)
+                return
             options = self.options()
-            if not isinstance(runner, LocalRunner):
-                raise UsageError(
-                    "--processes, --master and --worker: one generator process is supported so far"
-                )
             if environment.shape_class is not None:
                 raise UsageError("a LoadTestShape switches off -u, -r and -t; drop it from the locustfile")
             # Locust's fails when it is called again before it has ended: by a second signal, by -t.
@@ -118,13 +148,21 @@ class Plugin:
             if options.stages:
                 environment.shape_class = Stages(options.stages, options.spawn_rate, runner)
             self.catch_signals()
+            if isinstance(runner, MasterRunner):
+                runner.register_message(LAST, self.on_last_report)
             if web_ui is None:
                 self.begin(options)
+                if isinstance(runner, MasterRunner):
+                    gevent.spawn(self.await_workers, gevent.getcurrent())
             else:
                 check_port(self.parsed.web_host, self.parsed.web_port)
                 say(f"web UI: http://localhost:{self.parsed.web_port}/")
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
+        if isinstance(self.runner, WorkerRunner):
+            with exiting():
+                self.begin_shift()
+            return
         if environment.web_ui is not None:
             # Locust counts the form's run time from the click; it would be over before the target answers.
             environment.web_ui._cancel_run_time_timer()  # noqa: SLF001  # there is no other way
@@ -141,6 +179,10 @@ class Plugin:
         self.began_ns = time.perf_counter_ns()
         AgentUser.session = self.run.session
         gevent.spawn(self.watch, self.run)
+        if isinstance(self.runner, MasterRunner):
+            for worker in self.runner.clients.all:
+                self.tell_facts(worker.id)
+            return
         gevent.spawn(self.gauge, self.run)
         gevent.spawn(self.tend, self.run)
 
@@ -149,29 +191,42 @@ class Plugin:
         if run is not None and run.ledger.windows is None:
             gc.collect()
             gc.freeze()  # a full collection over the imported modules would stop every stream
-            run.open_windows(self.began_ns)
-            if run.options.is_open:
-                self.feeding = gevent.spawn(self.feed, run)
+            windows = run.open_windows(self.began_ns)
+            if isinstance(self.runner, MasterRunner):
+                self.runner.send_message(WINDOWS, dict(windows_of(windows)))
+            elif run.options.is_open:
+                assert run.session is not None
+                self.feeding = gevent.spawn(self.feed, run.session, time.perf_counter_ns())
 
     def on_test_stopping(self, **_: Any) -> None:
-        if self.run is not None and self.run.ledger.steady_until_ns is None:
-            self.run.ledger.steady_until_ns = time.perf_counter_ns()
+        session = self.session
+        if session is not None and session.ledger.steady_until_ns is None:
+            session.ledger.steady_until_ns = time.perf_counter_ns()
             if self.feeding is not None:
                 self.feeding.kill()
-            if self.run.session is not None and self.run.session.pool is not None:
-                self.run.session.pool.close()
+            if session.pool is not None:
+                session.pool.close()
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
+        if isinstance(self.runner, WorkerRunner):
+            self.end_shift(self.runner)
+            return
+        if isinstance(self.runner, MasterRunner):
+            self.await_reports(self.runner)
         if environment.web_ui is not None:
             gevent.spawn(self.finish)
 
     def on_user_error(self, exception: BaseException, **_: Any) -> None:
-        if self.run is not None and isinstance(exception, LocalFault):
-            self.run.ledger.run.health.fault(str(exception))
-        elif self.run is not None:
-            self.run.ledger.defects.append(f"{type(exception).__name__}: {exception}")
+        session = self.session
+        if session is not None and isinstance(exception, LocalFault):
+            session.ledger.run.health.fault(str(exception))
+        elif session is not None:
+            session.ledger.defects.append(f"{type(exception).__name__}: {exception}")
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
+        if isinstance(self.runner, WorkerRunner):
+            environment.process_exit_code = 0  # what came of it is the master's to say
+            return
         if self.quitting:
             Event().wait()  # after a second signal; the process is ended by whoever came first
         self.quitting = True
@@ -180,6 +235,144 @@ class Plugin:
             code = self.finish()
             if code is not None:
                 environment.process_exit_code = int(code)
+
+    # -- a master and its workers
+
+    def on_worker_connect(self, client_id: str, **_: Any) -> None:
+        if self.run is not None and self.began_ns:
+            self.tell_facts(client_id, late=True)
+
+    def tell_facts(self, client_id: str, *, late: bool = False) -> None:
+        """Takes a worker into the crew, and tells it what it needs."""
+        run = self.run
+        if run is None or run.session is None or run.crew is None:
+            return
+        crew, master = run.crew, cast("MasterRunner", self.runner)
+        member = crew.join(client_id, late=late)
+        place = member.index, max(len(master.clients.all), len(crew.members))
+        facts = facts_of(run.session, run.folder, run.walkers, self.weights, place)
+        master.send_message(FACTS, dict(facts), client_id)
+
+    def await_workers(self, main: gevent.Greenlet[..., object]) -> None:
+        """Ends a run whose workers do not come; Locust would wait for ever."""
+        wait_s, self.parsed.expect_workers_max_wait = self.parsed.expect_workers_max_wait or WORKERS_S, 0
+        ends_at, expected = time.monotonic() + wait_s, self.parsed.expect_workers
+        master = cast("MasterRunner", self.runner)
+        while time.monotonic() < ends_at:
+            if len(master.clients.ready) >= expected or self.began_ns:
+                return
+            gevent.sleep(WATCH_S)
+        here = len(master.clients.ready)
+        say(f"INVALID: incomplete: {expected} workers were expected, and {here} came within {wait_s:g} s")
+        if self.run is not None:
+            self.run.discard(keep_log=False)
+            self.run = None
+        gevent.kill(main, SystemExit(int(ExitCode.INVALID)))
+
+    def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        part = data.pop(PART, None)
+        if part is not None:
+            self.take_part(client_id, part)
+
+    def on_last_report(self, msg: Any, **_: Any) -> None:
+        self.take_part(msg.node_id, msg.data)
+
+    def take_part(self, client_id: str, part: dict[str, Any]) -> None:
+        """Adds what a worker measured."""
+        run = self.run
+        if run is None or run.crew is None or run.verdict is not None or part["of"] != run.folder.name:
+            return
+        if run.crew.report(client_id, part["number"], part["fingerprint"], final=part["final"]):
+            run.rows.write_lines(put(run.ledger, part))
+            run.rows.dropped += part["rows_dropped"]
+
+    def await_reports(self, master: MasterRunner) -> None:
+        """Lets the workers stop their users, and waits for what they still have to say."""
+        crew = None if self.run is None else self.run.crew
+        if crew is None:
+            return
+        master.send_message(HALT)
+        ends_at = time.monotonic() + self.environment.stop_timeout + LAST_REPORT_S
+        while time.monotonic() < ends_at:
+            there = {worker.id for worker in master.clients.all if worker.state != STATE_MISSING}
+            if not there.intersection(crew.waited_for):
+                return
+            gevent.sleep(0.05)
+
+    # -- a worker
+
+    def begin_worker(self, worker: WorkerRunner) -> None:
+        """Does nothing of its own: the master says when, and what came of it."""
+        worker.stop = one_at_a_time(worker.stop)  # type: ignore[method-assign]
+        worker.register_message(FACTS, self.on_facts)
+        worker.register_message(WINDOWS, self.on_windows)
+        worker.register_message(HALT, self.on_halt, concurrent=True)
+        gevent.signal_handler(signal.SIGINT, self.leave_if_idle)
+        if getattr(self.parsed, "processes", None):
+            gevent.spawn(self.leave_without_parent, os.getppid())
+
+    def leave_if_idle(self) -> None:
+        """A Ctrl-C reaches master and workers; while users are under way the master ends it all."""
+        if self.shift is None or self.shift.over:
+            sys.exit(0)
+
+    def leave_without_parent(self, parent: int) -> None:
+        while os.getppid() == parent:
+            gevent.sleep(1.0)
+        os._exit(int(ExitCode.INVALID))
+
+    def on_facts(self, msg: Any, **_: Any) -> None:
+        self.facts = msg.data
+
+    def on_windows(self, msg: Any, **_: Any) -> None:
+        shift = self.shift
+        if shift is not None:
+            windows = shift.ledger.windows = windows_from(msg.data)
+            if shift.options.is_open:
+                self.feeding = gevent.spawn(self.feed, shift.session, windows.from_ns)
+
+    def on_halt(self, **_: Any) -> None:
+        self.runner.stop()
+
+    def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
+        if self.shift is not None and not self.shift.over:
+            data[PART] = self.shift.report()
+
+    def begin_shift(self) -> None:
+        """The users come next."""
+        facts = self.facts
+        if facts is None:
+            raise UsageError("--worker: the master is of another kind, it does not say what to measure")
+        parsed = self.parsed
+        parsed.num_users, parsed.spawn_rate = facts["users"], facts["spawn_rate"]
+        parsed.run_time = facts["run_time_s"]
+        self.weights = dict(facts["weights"])
+        options = replace(self.options(), users=facts["users"])
+        kinds = self.kinds()
+        for kind in kinds:
+            if issubclass(kind, Failures):
+                kind.fixed_count = facts["walkers"]
+        self.environment.user_classes = list(kinds)
+        shift = self.shift = Shift(options, self.own, facts)
+        AgentUser.session = shift.session
+        gevent.spawn(self.gauge, shift)
+        gevent.spawn(self.tend, shift)
+
+    def end_shift(self, worker: WorkerRunner) -> None:
+        """The users have ended: the last report."""
+        shift = self.shift
+        if shift is not None and not shift.over:
+            last = shift.report(final=True)
+            shift.over = True
+            shift.dump()
+            worker.send_message(LAST, last)
+
+    @property
+    def session(self) -> Session | None:
+        """Of the run that this process takes part in."""
+        if self.shift is not None:
+            return self.shift.session
+        return None if self.run is None else self.run.session
 
     # -- one run
 
@@ -256,9 +449,16 @@ class Plugin:
         run.objectives = self.objectives
         if options.is_open:
             run.options = replace(options, users=self.crowd(options, kinds))
+        self.weights = {kind.scenario: kind.weight for kind in kinds if not kind.of_failures}
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
         run.walkers = sum(kind.fixed_count or options.users for kind in kinds if kind.of_failures)
         self.environment.user_classes = list(kinds)
+        if isinstance(self.runner, MasterRunner):
+            run.crew = Crew(self.parsed.expect_workers, fingerprint(options))
+            # Workers draw from the same seed; the numbers of their users are taken.
+            self.parsed.seed = str(options.seed)
+            run.session = replace(prepared.session, numbers=itertools.count(options.users))
+        self.began_ns = 0
         self.run = run
 
     def weigh(self, options: Options, failures: tuple[str, ...]) -> list[type[AgentUser]]:
@@ -298,22 +498,22 @@ class Plugin:
         self.parsed.num_users, self.parsed.spawn_rate = users, max(options.spawn_rate, OPEN_SPAWN_RATE)
         return users
 
-    def feed(self, run: LoadRun) -> None:
-        """The arrivals of open load, from now on. One that finds nobody free counts for a scenario that is
-        drawn by the weights."""
-        options, session, now_ns = run.options, run.session, time.perf_counter_ns()
-        assert session is not None
+    def feed(self, session: Session, began_ns: int) -> None:
+        """The arrivals of open load. One that finds nobody free counts for a scenario that is drawn by the
+        weights."""
+        options = session.options
         assert session.pool is not None
         if options.rate is not None:
-            starts = at_rate(options.rate, options.seed, now_ns)
+            starts = at_rate(options.rate, options.seed, began_ns)
         else:
-            starts = replayed(self.offsets_ns, now_ns)
-        weights = {kind.scenario: kind.weight for kind in self.kinds() if kind.scenario in run.asked}
+            starts = replayed(self.offsets_ns, began_ns)
+        if self.shift is not None:
+            starts = self.shift.of_open_load(starts)
         drawn = random.Random(f"{options.seed}/never started")
 
         def missed(intended_ns: int) -> None:
-            (scenario,) = drawn.choices(list(weights), list(weights.values()))
-            run.ledger.never_started(scenario, intended_ns)
+            (scenario,) = drawn.choices(list(self.weights), list(self.weights.values()))
+            session.ledger.never_started(scenario, intended_ns)
 
         feed(session.pool, starts, missed)
 
@@ -346,10 +546,10 @@ class Plugin:
                 shown = now
                 show_progress(now - started, self.runner.user_count, run.ledger)
 
-    def gauge(self, run: LoadRun) -> None:
+    def gauge(self, run: LoadRun | Shift) -> None:
         """Measures by how much a sleep of 5 ms is overslept: time that the generator did not get."""
         ledger = run.ledger
-        while run.verdict is None:
+        while run.verdict is None and not (isinstance(run, Shift) and run.over):
             before = time.perf_counter_ns()
             ledger.standstills.beat(before)
             gevent.sleep(GAUGE_S)
@@ -357,9 +557,9 @@ class Plugin:
                 overslept_ns = time.perf_counter_ns() - before - int(GAUGE_S * 1e9)
                 ledger.run.health.gauge.add(max(0, overslept_ns))
 
-    def tend(self, run: LoadRun) -> None:
+    def tend(self, run: LoadRun | Shift) -> None:
         """Has idle connections answer pings, one user after the other, so that no stream waits for all."""
-        while run.verdict is None:
+        while run.verdict is None and not (isinstance(run, Shift) and run.over):
             # One that has just ended has no arguments any more.
             users = [greenlet.args[0] for greenlet in self.runner.user_greenlets if greenlet.args]
             for user in users:
@@ -427,13 +627,13 @@ def announce(options: Options, kinds: list[type[AgentUser]], failures: tuple[str
         say(f"failures ({options.failures}): {', '.join(failures)}")
 
 
-def one_at_a_time(stop: Callable[[], None]) -> Callable[[], None]:
+def one_at_a_time(stop: Callable[..., None]) -> Callable[..., None]:
     """Who calls it meanwhile waits until it has ended."""
     lock = threading.RLock()
 
-    def locked() -> None:
+    def locked(**how: bool) -> None:
         with lock:
-            stop()
+            stop(**how)
 
     return locked
 
@@ -443,6 +643,14 @@ def leave(status: int = 0, message: str | None = None) -> NoReturn:
     if message:
         say(f"{ExitCode.USAGE.name}: {message.partition(': error: ')[2].strip()}")
     sys.exit(status)
+
+
+def free_port() -> int:
+    """One where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def check_port(host: str, port: int) -> None:

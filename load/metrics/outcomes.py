@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from load.metrics.histogram import Histogram
+
+Summand = TypeVar("Summand", "Outcome", "Deadline")
 
 KEPT_IDS = 3
 """So many ids of each unexpected outcome are kept; the rest is counted."""
@@ -35,6 +38,29 @@ class Outcome:
     unexpected: dict[str, Unexpected] = field(default_factory=dict)
     configured_ms: float | None = None
     lateness: Histogram = field(default_factory=Histogram)
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """Of two processes: their counts, and the first ids."""
+        unexpected = {
+            seen: Unexpected(
+                seen,
+                sum(one.unexpected[seen].count for one in (self, other) if seen in one.unexpected),
+                [i for one in (self, other) if seen in one.unexpected for i in one.unexpected[seen].ids][
+                    :KEPT_IDS
+                ],
+                any(one.unexpected[seen].timed_out for one in (self, other) if seen in one.unexpected),
+            )
+            for seen in self.unexpected | other.unexpected
+        }
+        return Outcome(
+            self.expected,
+            self.of_failures,
+            self.total + other.total,
+            self.as_expected + other.as_expected,
+            unexpected,
+            self.configured_ms if other.configured_ms is None else other.configured_ms,
+            self.lateness + other.lateness,
+        )
 
     def book_expected(self) -> None:
         """One stream ended as declared."""
@@ -67,6 +93,14 @@ class Deadline:
     lateness: Histogram = field(default_factory=Histogram)
     early: int = 0
 
+    def __add__(self, other: Deadline) -> Deadline:
+        return Deadline(
+            self.configured_ms,
+            self.observed + other.observed,
+            self.lateness + other.lateness,
+            self.early + other.early,
+        )
+
 
 @dataclass(slots=True)
 class Outcomes:
@@ -76,6 +110,13 @@ class Outcomes:
     scenarios: dict[str, Outcome] = field(default_factory=dict)
     deadlines: dict[str, Deadline] = field(default_factory=dict)
     rows: dict[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: Outcomes) -> Outcomes:
+        return Outcomes(
+            _merged(self.scenarios, other.scenarios),
+            _merged(self.deadlines, other.deadlines),
+            self.rows | other.rows,
+        )
 
     def declare(self, scenario: str, expected: str, *, of_failures: bool = False) -> Outcome:
         """The outcome of `scenario`, counted from zero at its first declaration."""
@@ -93,3 +134,10 @@ class Outcomes:
         deadline.lateness.add(max(0, observed_ns - int(configured_ms * 1e6)))
         if elapsed_ms is not None and elapsed_ms < configured_ms - 1:
             deadline.early += 1
+
+
+def _merged(some: dict[str, Summand], others: dict[str, Summand]) -> dict[str, Summand]:
+    merged = dict(some)
+    for name, other in others.items():
+        merged[name] = merged[name] + other if name in merged else other
+    return merged

@@ -77,16 +77,21 @@ class StreamRows:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "streams.jsonl.gz"
-        self.written = self.dropped = 0
+        self.written = self.dropped = self._flushed = 0
         self.reason: str | None = None
         self._file = gzip.open(self.path, "wb", compresslevel=5)  # noqa: SIM115  # closed by close()
 
     def write(self, row: StreamRow) -> None:
         """Adds one line."""
+        self.write_lines(line_of(row))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Adds lines as they are."""
         try:
-            self._file.write(orjson.dumps(row.to_json(), option=orjson.OPT_APPEND_NEWLINE))
-            self.written += 1
-            if self.written % self.FLUSH_EVERY == 0:
+            self._file.write(lines)
+            self.written += lines.count(b"\n")
+            if self.written - self._flushed >= self.FLUSH_EVERY:
+                self._flushed = self.written
                 self._file.flush()  # what is flushed can be read even when we are killed
         except OSError as error:
             self._failed(error)
@@ -101,6 +106,11 @@ class StreamRows:
     def _failed(self, error: OSError) -> None:
         self.dropped += 1
         self.reason = self.reason or f"{self.path}: {error.strerror}"
+
+
+def line_of(row: StreamRow) -> bytes:
+    """A row as the file has it."""
+    return orjson.dumps(row.to_json(), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, object]]:
