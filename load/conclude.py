@@ -50,7 +50,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     if journal is not None:
         run.ledger.kept.book(run.ledger.run, journal.entries)
     whole = not interrupted and run.gone is None and run.provider_died is None
-    reconciled = _reconciled(run, journal) if whole else None
+    # What a worker did not tell would be missing on the clients' side.
+    all_told = run.crew is None or not any(run.crew.problems())
+    reconciled = _reconciled(run, journal) if whole and all_told else None
     if reconciled is not None:
         findings.extend(differences(reconciled))
     coverage, absent = _coverage(run)

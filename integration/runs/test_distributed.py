@@ -143,7 +143,20 @@ def test_a_worker_that_never_comes_does_not_hold_the_run_up(tmp_path: Path) -> N
 
 def test_two_runs_at_once_keep_their_workers(tmp_path: Path) -> None:
     """Nobody named a port."""
-    arguments = ("--headless", "--processes", "2", *QUICK, "-u", "2", "-r", "2", "-t", "6s")
+    arguments = (
+        "--headless",
+        "--processes",
+        "2",
+        *QUICK,
+        "--scenario",
+        "chat_ws",
+        "-u",
+        "2",
+        "-r",
+        "2",
+        "-t",
+        "6s",
+    )
     with (
         running(*arguments, reports=tmp_path / "a") as first,
         running(*arguments, reports=tmp_path / "b") as second,
