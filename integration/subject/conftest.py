@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, event
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from backend.storage.schema import migrate
 from integration.covered import Measured
 from integration.rows import is_whole
-from integration.subject.ahead import Ahead, Server
+from integration.subject.ahead import Ahead, Server, Work
 from integration.subject.clients import Agent, Caller, Service
 from integration.upstream import Upstream, scripted
 
@@ -62,13 +63,25 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
         yield running
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that need nothing of their own come first: meanwhile what the others need is begun."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: here in item.path.parents and bool(needs(item)))
+
+
+def needs(item: pytest.Item) -> Sequence[Server | Work[Any]]:
+    """What its module lists in `AHEAD`."""
+    module = item.getparent(pytest.Module)
+    listed: Sequence[Server | Work[Any]] = getattr(module.obj, "AHEAD", ()) if module is not None else ()
+    return listed
+
+
 @pytest.fixture(scope="session")
 def ahead(measured: Measured, upstream: Upstream, request: pytest.FixtureRequest) -> Iterator[Ahead]:
-    """What the modules list, begun early when all of them are run."""
-    modules = dict.fromkeys(item.getparent(pytest.Module) for item in request.session.items)
-    listed = [getattr(module.obj, "AHEAD", ()) for module in modules if module is not None]
-    order = [SUBJECT, IMPATIENT, NARROW, *chain.from_iterable(listed)] if is_whole(request.config) else []
-    ahead = Ahead(measured, upstream.settings, order)
+    """What the modules list, begun early when all of them are run: first what nobody has to keep."""
+    listed = dict.fromkeys(chain.from_iterable(needs(item) for item in request.session.items))
+    order = [SUBJECT, IMPATIENT, NARROW, *sorted(listed, key=lambda one: isinstance(one, Server))]
+    ahead = Ahead(measured, upstream.settings, order if is_whole(request.config) else [])
     yield ahead
     ahead.close()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import pytest
 
@@ -15,7 +17,7 @@ from integration.subject.clients import Agent, Caller, Service, answer_of, first
 from integration.subject.databases import count
 from integration.subject.postgres import Postgres, postgres
 from integration.subject.stage import assert_row, assert_whole, ended
-from integration.timing import eventually
+from integration.timing import eventually, eventually_async
 from load.faults.database import Faults, open_database
 from load.target.config import bundled
 
@@ -69,34 +71,41 @@ def serve_again(service: Service, user: Caller, agent: Agent) -> None:
     assert_row(service.run(answer.json()["execution_id"]), "COMPLETED", None, answer.json()["response"])
 
 
-def test_D4_database_down_at_start(measured: Measured, service: Service, down: Postgres) -> None:
-    """78 and one line, no traceback."""
-    down.stop()
-    config = bundled(1, {"BACKEND_DATABASE_URL": service.target.database_url or ""})
-    done = measured.run(config, "down-at-start", "backend", "serve")
+async def test_D4_database_down(
+    measured: Measured, service: Service, user: Caller, quick: Agent, down: Postgres
+) -> None:
+    """At a start: 78 and one line, no traceback.
 
-    assert done.returncode == 78
-    assert done.stdout == ""
-    [line] = done.stderr.strip().splitlines()
-    assert line.startswith("database: ")
-
-
-def test_D4_database_down_while_running(service: Service, user: Caller, quick: Agent, down: Postgres) -> None:
-    """Readiness says so, liveness goes on, requests are 503; with the database all of it comes back."""
+    While running: readiness says so, liveness goes on, requests are 503; with the database all of it comes
+    back.
+    """
     before = readiness(service)
-    down.stop()
-    eventually(lambda: readiness(service)[0] == 503, "the failed check")
-    checks = readiness(service)[1]
-    live = service.http.get("/health/live")
-    answer = user.chat(quick)
-    down.start()
+    await anyio.to_thread.run_sync(down.stop)
+    starts: list[subprocess.CompletedProcess[str]] = []
 
+    def start() -> None:
+        config = bundled(1, {"BACKEND_DATABASE_URL": service.target.database_url or ""})
+        starts.append(measured.run(config, "down-at-start", "backend", "serve"))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.to_thread.run_sync, start)
+        await eventually_async(lambda: readiness(service)[0] == 503, "the failed check")
+        checks = readiness(service)[1]
+        live = service.http.get("/health/live")
+        answer = await anyio.to_thread.run_sync(user.chat, quick)
+    await anyio.to_thread.run_sync(down.start)
+
+    [started] = starts
+    assert started.returncode == 78
+    assert started.stdout == ""
+    [line] = started.stderr.strip().splitlines()
+    assert line.startswith("database: ")
     assert before == (200, {"schema": "ok", "database": "ok", "draining": "ok", "run_slots": "ok"})
     assert checks == {"schema": "ok", "database": "failed", "draining": "ok", "run_slots": "ok"}
     assert live.status_code == 200
     assert answer.status_code == 503
     assert answer.json()["code"] == "storage_unavailable"
-    serve_again(service, user, quick)
+    await anyio.to_thread.run_sync(serve_again, service, user, quick)
 
 
 async def test_D5_database_down_during_a_run(
