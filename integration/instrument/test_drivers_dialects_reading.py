@@ -9,7 +9,7 @@ import pytest
 
 from load.drivers.dialects.mapping import mates_of
 from load.drivers.dialects.reading import dialect, preset
-from load.drivers.dialects.rules import parse
+from load.drivers.dialects.rules import Rule, parse
 from load.drivers.dialects.template import template
 from load.errors import UsageError
 from load.metrics.events import Accepted, Beat, Delta, Errored, Finished, Garbled
@@ -64,14 +64,16 @@ def table(**changes: Any) -> dict[str, Any]:
 )
 def test_messages_mean_what_the_table_says(raw: bytes, event: str, expected: object) -> None:
     """One message, one event."""
-    assert list(dialect(table(), "t").events_of(parse(raw, event), STAMP)) == [expected]
+    spoken, message = dialect(table(), "t"), parse(raw, event)
+
+    assert list(spoken.events_of(message, spoken.fitting(message), STAMP)) == [expected]
 
 
 def test_a_message_may_mean_several_things() -> None:
     """Content and the reason of its end in one chunk."""
     raw = b'{"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}'
 
-    assert preset("openai-chat").kinds_of(parse(raw)) == ["delta", "finish"]
+    assert [rule.kind for rule in preset("openai-chat").fitting(parse(raw))] == ["delta", "finish"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_a_message_may_mean_several_things() -> None:
 )
 def test_chunks_that_share_a_stamp(kinds: list[list[str]], mates: int) -> None:
     """What ends the answer behind the last chunk leaves the chunk its stamp."""
-    assert mates_of(kinds) == mates
+    assert mates_of([[Rule(kind, (), (), {}) for kind in of] for of in kinds]) == mates
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 from load.drivers.base import Emit, Turn
 from load.drivers.dialects.mapping import TERMINAL, Dialect, mates_of
-from load.drivers.dialects.rules import Message
+from load.drivers.dialects.rules import Message, Rule
 from load.drivers.watchdog import Wait
 from load.metrics.events import (
     Accepted,
@@ -71,15 +71,16 @@ class Answer:
     def take(self, messages: Sequence[Message | None], at: int, read_at: int) -> None:
         """All messages of one read, those behind a terminal one included. None: a comment."""
         dialect, mates = self._dialect, 1
+        fitting = [[] if one is None else dialect.fitting(one) for one in messages]
         if len(messages) > 1:
-            mates = mates_of([[] if one is None else dialect.kinds_of(one) for one in messages])
-        for message in messages:
+            mates = mates_of(fitting)
+        for message, rules in zip(messages, fitting, strict=True):
             if message is None:
                 self._emit(Beat(at, "comment"))
-            elif message.fields is None and dialect.framing != "text" and not dialect.kinds_of(message):
+            elif message.fields is None and dialect.framing != "text" and not rules:
                 self._emit(Garbled(at, f"no JSON: {message.raw[:64]!r}"))
             elif self._is_ours(message, at):
-                self._one(message, (at, read_at, mates))
+                self._one(message, rules, (at, read_at, mates))
 
     def _is_ours(self, message: Message, at: int) -> bool:
         named = self._dialect.stream_of(message)
@@ -88,17 +89,20 @@ class Answer:
         self._emit(Stray(at, named))
         return False
 
-    def _one(self, message: Message, stamp: tuple[int, int, int]) -> None:
+    def _one(self, message: Message, rules: Sequence[Rule], stamp: tuple[int, int, int]) -> None:
         dialect = self._dialect
-        self._tokens = dialect.tokens_of(message) or self._tokens
         self.id = self.id or dialect.stream_of(message)
-        for event in dialect.events_of(message, stamp):
+        for rule in rules:
+            if rule.kind == "usage":
+                tokens = rule.field("tokens", message)
+                self._tokens = tokens if type(tokens) is int else self._tokens
+        for event in dialect.events_of(message, rules, stamp):
             if isinstance(event, Finished):
                 self._finished(event)
             elif not self.ended or not isinstance(event, Beat | Finish):
                 self._emit(event)
                 self._went_on(event)
-        if not self.ended and TERMINAL.intersection(dialect.kinds_of(message)):
+        if any(rule.kind in TERMINAL for rule in rules):
             self.ended = True
 
     def _went_on(self, event: Event) -> None:

@@ -16,6 +16,7 @@ from load.drivers.dialects.rules import parse
 from load.drivers.following import Answer, values_of
 from load.drivers.trace import trace_headers
 from load.drivers.watchdog import Wait
+from load.drivers.websocket import send
 from load.metrics.events import Beat, Closed, Sent
 from load.metrics.timeline import Limits
 
@@ -139,7 +140,7 @@ class MappedWebSocketDriver:
         channel.wire.watch(wait)
         answer = Answer(self.dialect, turn, emit, wait, began)
         try:
-            answer.sent_at = _send(channel, orjson.dumps(fields))
+            answer.sent_at = send(channel, orjson.dumps(fields))
             emit(Sent(answer.sent_at, turn.intended_ns, channel.correlation_id, handshake_ns))
             acted = turn.cancel_after is None and turn.drop_after is None
             while not answer.ended:
@@ -185,13 +186,5 @@ class MappedWebSocketDriver:
         if cancel is None or answer.chunks < (turn.cancel_after or 0):
             return False
         message = orjson.dumps(cancel.filled(values_of(replace(turn, recorder=None), self.values, answer.id)))
-        emit(Beat(_send(channel, message), "cancel"))
+        emit(Beat(send(channel, message), "cancel"))
         return True
-
-
-def _send(channel: Channel, message: bytes) -> int:
-    """When it was sent, or failed to be: the read that follows tells how the connection ended."""
-    try:
-        return channel.send(message)
-    except OSError:
-        return now_ns()

@@ -12,7 +12,7 @@ from load.drivers.dialects.mapping import Dialect
 from load.drivers.dialects.template import template
 from load.drivers.exchange import Connection, Exchange, encode
 from load.drivers.following import values_of
-from load.drivers.mapped_http import MappedHttpDriver
+from load.drivers.mapped import driver_of
 from load.errors import TargetDown
 from load.metrics.timeline import Limits, TerminalState, Timeline
 
@@ -54,7 +54,7 @@ def speaks(trial: Trial, dialect: Dialect) -> bool:
     """Whether a stream in that dialect ends as DONE, in several chunks."""
     body = template(dict(trial.body), trial.path)
     dialect = replace(dialect, path=trial.path, body=body).carrying(trial.query, "")
-    driver = MappedHttpDriver(trial.url, trial.headers, Limits(), dialect, {"model": trial.model})
+    driver = driver_of(dialect, trial.url, trial.headers, Limits(), {"model": trial.model})
     timeline = Timeline(Limits())
     driver.stream(_turn(), timeline.take)
     driver.close()

@@ -99,7 +99,7 @@ class Wire:
                 f"{url}: its certificate is not believed ({error.verify_message});"
                 " --tls-ca FILE names an authority of your own, --insecure believes anybody"
             ) from error
-        except BaseException:
+        except BaseException:  # also a user that Locust kills meanwhile: nobody else knows the socket
             sock.close()
             raise
         return wire

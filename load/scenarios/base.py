@@ -33,6 +33,7 @@ from locust.exception import RescheduleTask, StopUser
 from load.drivers.base import Driver, Emit, Frame, Turn
 from load.drivers.dialects.mapping import Dialect
 from load.drivers.http import HttpDriver, Response
+from load.drivers.mapped import driver_of
 from load.drivers.mapped_http import MappedHttpDriver
 from load.drivers.mapped_websocket import MappedWebSocketDriver
 from load.drivers.sse import SseDriver
@@ -241,13 +242,11 @@ class AgentUser(User):
             driver = None
         if driver is None:
             self._credentials[key] = credential
-            make = MappedWebSocketDriver if dialect.wire == "websocket" else MappedHttpDriver
-            headers = {**self.headers(), **credential.headers}
-            driver = self._drivers[key] = make(
-                self.session.target_url,
-                headers,
-                self.session.limits,
+            driver = self._drivers[key] = driver_of(
                 dialect.carrying(credential.query, credential.subprotocol),
+                self.session.target_url,
+                {**self.headers(), **credential.headers},
+                self.session.limits,
                 values,
                 trace=self.session.options.trace_headers,
             )
@@ -333,7 +332,7 @@ class AgentUser(User):
             session.ledger.run.health.fault(str(fault))
             session.ledger.failed_here(origin, timeline)
             driver.close()
-        except Exception as defect:
+        except Exception as defect:  # whatever a scenario or driver raises is a defect of ours, and told
             what = str(defect) if isinstance(defect, LoadError) else f"{type(defect).__name__}: {defect}"
             session.ledger.defects.append(f"{scenario}: {what}")
             session.ledger.failed_here(origin, timeline)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from load.drivers.base import Driver, Frame, Turn
-from load.drivers.mapped_http import MappedHttpDriver
-from load.drivers.mapped_websocket import MappedWebSocketDriver
+from load.drivers.base import Frame, Turn
+from load.drivers.mapped import driver_of
 from load.errors import TargetDown, UsageError
 from load.metrics.timeline import Limits, TerminalState, Timeline
 from load.scenarios.accounts import Credential
@@ -19,8 +18,7 @@ SHOWN_CHARS = 160
 def try_plan(plan: Plan, url: str, credential: Credential, limits: Limits) -> None:
     """Raises TargetDown where the target refuses us, UsageError where the plan or its dialect is wrong."""
     dialect = plan.dialect.carrying(credential.query, credential.subprotocol)
-    make = MappedWebSocketDriver if dialect.wire == "websocket" else MappedHttpDriver
-    driver: Driver = make(url, credential.headers, limits, dialect, plan.values)
+    driver = driver_of(dialect, url, credential.headers, limits, plan.values)
     frames: list[Frame] = []
     turn = Turn(PROMPT, 1, "streamgauge-preflight", time.perf_counter_ns(), limits, recorder=frames)
     timeline = Timeline(limits)

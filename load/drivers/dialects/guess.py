@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from load.drivers.dialects.rules import Message
+from load.drivers.dialects.rules import Message, place
 
 KIND_NAMES: Final = ("type", "event", "op", "kind", "object", "status")
 ERROR_WORDS: Final = ("error", "failed", "failure")
@@ -39,7 +39,7 @@ def guess(messages: Sequence[Message]) -> Guess | None:
     chunk_kind, text_at = found
     made = Guess()
     made.seq, made.first_seq = _numbers(readable)
-    text = "".join(str(_leaf(m, text_at)) for m, k in zip(readable, kinds, strict=True) if k == chunk_kind)
+    text = "".join(str(place(text_at)(m)) for m, k in zip(readable, kinds, strict=True) if k == chunk_kind)
     first, last = readable[0], readable[-1]
     id_at = _shared_id(first, last)
     named = {"id": id_at} if id_at else {}
@@ -47,7 +47,7 @@ def guess(messages: Sequence[Message]) -> Guess | None:
         made.events.append({"is": "accepted", "when": {kind_at: kinds[0]}, **named})
     when: dict[str, Any] = {"when": {kind_at: chunk_kind}} if chunk_kind else {}
     of_kind = [message for message, kind in zip(readable, kinds, strict=True) if kind == chunk_kind]
-    if not all(_leaf(message, text_at) for message in of_kind):
+    if not all(place(text_at)(message) for message in of_kind):
         when["has"] = [text_at]
     made.events.append({"is": "delta", **when, "text": text_at})
     made.events += _ends(last, kinds[-1], chunk_kind, kind_at, text, named, marked=marked)
@@ -92,7 +92,7 @@ def _chunks(messages: Sequence[Message], kinds: Sequence[str]) -> tuple[str, str
 
 
 def _variety(messages: Sequence[Message], path: str) -> int:
-    values = [value for message in messages if isinstance(value := _leaf(message, path), str) and value]
+    values = [value for message in messages if isinstance(value := place(path)(message), str) and value]
     if any(TIMESTAMP.match(value) for value in values):
         return 0
     return len(set(values))
@@ -104,7 +104,7 @@ def _numbers(messages: Sequence[Message]) -> tuple[str | None, int]:
         return None, 1
     for path, value in leaves(messages[0].fields):
         if type(value) is int:
-            values = [_leaf(message, path) for message in messages]
+            values = [place(path)(message) for message in messages]
             if values == list(range(value, value + len(values))):
                 return path, value
     return None, 1
@@ -113,7 +113,7 @@ def _numbers(messages: Sequence[Message]) -> tuple[str | None, int]:
 def _shared_id(first: Message, last: Message) -> str | None:
     """A text that the first and the last message have in common and that looks like an id."""
     for path, value in leaves(first.fields):
-        if isinstance(value, str) and len(value) >= 6 and " " not in value and _leaf(last, path) == value:
+        if isinstance(value, str) and len(value) >= 6 and " " not in value and place(path)(last) == value:
             return path
     return None
 
@@ -152,7 +152,3 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(inner, f"{path}.{number}" if path else str(number))
     else:
         yield path, value
-
-
-def _leaf(message: Message, path: str) -> Any:
-    return next((value for found, value in leaves(message.fields) if found == path), None)

@@ -94,33 +94,23 @@ class Dialect:
         """Whether a complete answer is announced before its terminal marker comes."""
         return any(rule.kind == "finish" for rule in self.rules)
 
-    def kinds_of(self, message: Message) -> list[str]:
-        """Which rules fit, by kind."""
-        return [rule.kind for rule in self.rules if rule.fits(message)]
+    def fitting(self, message: Message) -> list[Rule]:
+        """The rules that speak about a message; looked for once, since it costs something for each chunk."""
+        return [rule for rule in self.rules if rule.fits(message)]
 
-    def events_of(self, message: Message, stamp: Stamp) -> Iterator[Event]:
-        """What a message means."""
+    def events_of(self, message: Message, rules: Sequence[Rule], stamp: Stamp) -> Iterator[Event]:
+        """What a message means. rules: those that fit it."""
         number = self._number(message)
-        spoke = False
-        for rule in self.rules:
-            if rule.fits(message):
-                yield event_of(rule, message, stamp, None if spoke else number)
-                spoke = True
-        if not spoke:
+        for rule in rules:
+            yield event_of(rule, message, stamp, number)
+            number = None  # one message has one number
+        if not rules:
             yield Beat(stamp[0], message.name, seq=number)
 
     def stream_of(self, message: Message) -> str | None:
         """The id of the stream that a message belongs to."""
         found = None if self.stream is None else self.stream(message)
         return found if isinstance(found, str) else None
-
-    def tokens_of(self, message: Message) -> int | None:
-        """Tokens of the answer, where a message tells usage."""
-        for rule in self.rules:
-            if rule.kind == "usage" and rule.fits(message):
-                tokens = rule.field("tokens", message)
-                return tokens if type(tokens) is int else None
-        return None
 
     def _number(self, message: Message) -> int | None:
         if self.seq is None:
@@ -129,13 +119,14 @@ class Dialect:
         return found - self.first_seq + 1 if type(found) is int else None
 
 
-def mates_of(kinds: Sequence[Sequence[str]]) -> int:
-    """How many chunks share the stamp of one read, from what each of its messages is, in order.
+def mates_of(rules: Sequence[Sequence[Rule]]) -> int:
+    """How many chunks share the stamp of one read, from the rules that fit each of its messages, in order.
 
     What ends the answer directly behind the last chunk does not count; any other message does, since the
     stamp may be its own.
     """
+    kinds = [{rule.kind for rule in of} for of in rules]
     chunks = [number for number, of in enumerate(kinds) if "delta" in of]
     if len(chunks) != 1:
         return max(1, len(chunks))
-    return 1 if all(set(of) and set(of) <= CLOSING for of in kinds[chunks[0] + 1 :]) else 2
+    return 1 if all(of and of <= CLOSING for of in kinds[chunks[0] + 1 :]) else 2
