@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from load.configuration import Configuration
+from load.configuration import Configuration, Table
 from load.drivers.dialects.framing import FRAMINGS
 from load.drivers.dialects.guess import guess
 from load.drivers.dialects.reading import dialect, preset, preset_names
@@ -109,7 +109,8 @@ def propose(parsed: argparse.Namespace) -> Proposal:
         "auth": {name: value for name, value in auth.items() if value} or None,
     }
     proposal = Proposal({name: value for name, value in table.items() if value is not None})
-    configuration = Configuration(folder / Path(parsed.out).name, proposal.table)
+    out = Path(parsed.out).name
+    configuration = Configuration(folder / out, Table(proposal.table, out))
     with tempfile.TemporaryDirectory(prefix="streamgauge-init-") as scratch:
         provider = target = None
         config = configured_target(configuration)

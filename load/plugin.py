@@ -10,7 +10,8 @@ One `LoadRun` at a time goes through
 Headless the target is started in `init`, since Locust counts `-t` from before `test_start`. `finish` runs
 under a lock and once: `quitting` calls it headless, a greenlet after `test_stop` in the web UI, and a second
 signal only waits for it. Exceptions in a listener are swallowed by Locust and would read as exit 1, so each
-listener ends in `sys.exit` with a code of ours.
+listener ends in `sys.exit` with a code of ours. The file is long because Locust hands all its events to one
+place, and each may be that of a process alone, a master or a worker; what is done stands in the files below.
 """
 
 from __future__ import annotations
@@ -19,24 +20,25 @@ import gc
 import itertools
 import logging
 import os
-import random
 import signal
-import socket
 import sys
 import threading
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import gevent
 from gevent.event import Event
 from locust import User, events
 from locust.env import Environment
-from locust.runners import STATE_MISSING, MasterRunner, Runner, WorkerRunner
+from locust.runners import MasterRunner, Runner, WorkerRunner
 
+from load.beside import gauge, tend, watch
 from load.conclude import conclude
+from load.crewed import await_reports, leave_without_parent, take_part, tell_facts
+from load.crowd import MOST_WALKERS, arrive, crowd, weigh
 from load.distributed import (
     FACTS,
     HALT,
@@ -45,46 +47,35 @@ from load.distributed import (
     WINDOWS,
     Facts,
     Shift,
-    facts_of,
     fingerprint,
     windows_from,
     windows_of,
 )
 from load.drivers.tls import TRUST
 from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
+from load.front import announce, check_port, exiting, leave, one_at_a_time
 from load.loadrun import LoadRun
 from load.options import Options, add_options, read_options
 from load.prepare import prepare
-from load.report.console import say, show_progress
-from load.scenarios.arrivals import at_rate, replayed
+from load.report.console import say
 from load.scenarios.base import AgentUser, Session
 from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
-from load.scenarios.open import feed
 from load.scenarios.own import Own, read_own
-from load.scenarios.part import put
-from load.scenarios.planned import Planned, kinds_of, users_of
+from load.scenarios.planned import kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
 from load.scenarios.replay import read_offsets
 from load.scenarios.stages import Stages
+from load.target.launch import free_port
 from load.verdict.crew import Crew
 from load.verdict.objective import Objective, read_objective
 
 WATCH_S = 0.5
-PROGRESS_S = 5.0
-GAUGE_S = 0.005
-TEND_S = 0.5
-"""So often each user's idle connections are tended; targets wait longer for a pong."""
-REFUSALS_IN_A_ROW = 20
 OPEN_SPAWN_RATE = 100.0
 """In open load nobody comes with his first stream: users wait for arrivals."""
 WORKERS_S = 60.0
 """So long workers are waited for; --expect-workers-max-wait says otherwise."""
-LAST_REPORT_S = 10.0
-"""So long beyond the stop of the users their workers may take to report."""
 EVERYBODY_STARTS = "never_started count < 1"
-MOST_WALKERS = 20
-"""Failure users beside ordinary ones: their share of the mix, and no more than walk the rows in time."""
 
 
 def install() -> None:
@@ -178,13 +169,13 @@ class Plugin:
             return
         self.began_ns = time.perf_counter_ns()
         AgentUser.session = self.run.session
-        gevent.spawn(self.watch, self.run)
+        gevent.spawn(watch, self.run, self.runner, self.stop_test)
         if isinstance(self.runner, MasterRunner):
             for worker in self.runner.clients.all:
                 self.tell_facts(worker.id)
             return
-        gevent.spawn(self.gauge, self.run)
-        gevent.spawn(self.tend, self.run)
+        gevent.spawn(gauge, self.run)
+        gevent.spawn(tend, self.run, self.runner)
 
     def on_spawning_complete(self, **_: Any) -> None:
         run = self.run
@@ -196,7 +187,7 @@ class Plugin:
                 self.runner.send_message(WINDOWS, dict(windows_of(windows)))
             elif run.options.is_open:
                 assert run.session is not None
-                self.feeding = gevent.spawn(self.feed, run.session, time.perf_counter_ns())
+                self.feed(run.session, time.perf_counter_ns())
 
     def on_test_stopping(self, **_: Any) -> None:
         session = self.session
@@ -212,7 +203,7 @@ class Plugin:
             self.end_shift(self.runner)
             return
         if isinstance(self.runner, MasterRunner):
-            self.await_reports(self.runner)
+            await_reports(self.run, self.runner, self.environment.stop_timeout)
         if environment.web_ui is not None:
             gevent.spawn(self.finish)
 
@@ -243,15 +234,8 @@ class Plugin:
             self.tell_facts(client_id, late=True)
 
     def tell_facts(self, client_id: str, *, late: bool = False) -> None:
-        """Takes a worker into the crew, and tells it what it needs."""
-        run = self.run
-        if run is None or run.session is None or run.crew is None:
-            return
-        crew, master = run.crew, cast("MasterRunner", self.runner)
-        member = crew.join(client_id, late=late)
-        place = member.index, max(len(master.clients.all), len(crew.members))
-        facts = facts_of(run.session, run.folder, run.walkers, self.weights, place)
-        master.send_message(FACTS, dict(facts), client_id)
+        if self.run is not None:
+            tell_facts(self.run, cast("MasterRunner", self.runner), self.weights, client_id, late=late)
 
     def await_workers(self, main: gevent.Greenlet[..., object]) -> None:
         """Ends a run whose workers do not come; Locust would wait for ever."""
@@ -271,33 +255,12 @@ class Plugin:
 
     def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         part = data.pop(PART, None)
-        if part is not None:
-            self.take_part(client_id, part)
+        if part is not None and self.run is not None:
+            take_part(self.run, client_id, part)
 
     def on_last_report(self, msg: Any, **_: Any) -> None:
-        self.take_part(msg.node_id, msg.data)
-
-    def take_part(self, client_id: str, part: dict[str, Any]) -> None:
-        """Adds what a worker measured."""
-        run = self.run
-        if run is None or run.crew is None or run.verdict is not None or part["of"] != run.folder.name:
-            return
-        if run.crew.report(client_id, part["number"], part["fingerprint"], final=part["final"]):
-            run.rows.write_lines(put(run.ledger, part))
-            run.rows.dropped += part["rows_dropped"]
-
-    def await_reports(self, master: MasterRunner) -> None:
-        """Lets the workers stop their users, and waits for what they still have to say."""
-        crew = None if self.run is None else self.run.crew
-        if crew is None:
-            return
-        master.send_message(HALT)
-        ends_at = time.monotonic() + self.environment.stop_timeout + LAST_REPORT_S
-        while time.monotonic() < ends_at:
-            there = {worker.id for worker in master.clients.all if worker.state != STATE_MISSING}
-            if not there.intersection(crew.waited_for):
-                return
-            gevent.sleep(0.05)
+        if self.run is not None:
+            take_part(self.run, msg.node_id, msg.data)
 
     # -- a worker
 
@@ -309,17 +272,12 @@ class Plugin:
         worker.register_message(HALT, self.on_halt, concurrent=True)
         gevent.signal_handler(signal.SIGINT, self.leave_if_idle)
         if getattr(self.parsed, "processes", None):
-            gevent.spawn(self.leave_without_parent, os.getppid())
+            gevent.spawn(leave_without_parent, os.getppid())
 
     def leave_if_idle(self) -> None:
         """A Ctrl-C reaches master and workers; while users are under way the master ends it all."""
         if self.shift is None or self.shift.over:
             sys.exit(0)
-
-    def leave_without_parent(self, parent: int) -> None:
-        while os.getppid() == parent:
-            gevent.sleep(1.0)
-        os._exit(int(ExitCode.INVALID))
 
     def on_facts(self, msg: Any, **_: Any) -> None:
         self.facts = msg.data
@@ -329,7 +287,7 @@ class Plugin:
         if shift is not None:
             windows = shift.ledger.windows = windows_from(msg.data)
             if shift.options.is_open:
-                self.feeding = gevent.spawn(self.feed, shift.session, windows.from_ns)
+                self.feed(shift.session, windows.from_ns)
 
     def on_halt(self, **_: Any) -> None:
         self.runner.stop()
@@ -355,8 +313,8 @@ class Plugin:
         self.environment.user_classes = list(kinds)
         shift = self.shift = Shift(options, self.own, facts)
         AgentUser.session = shift.session
-        gevent.spawn(self.gauge, shift)
-        gevent.spawn(self.tend, shift)
+        gevent.spawn(gauge, shift)
+        gevent.spawn(tend, shift, self.runner)
 
     def end_shift(self, worker: WorkerRunner) -> None:
         """The users have ended: the last report."""
@@ -438,7 +396,9 @@ class Plugin:
             run.session, run.target, run.provider = prepared.session, prepared.target, prepared.provider
             run.settings = prepared.settings
             run.conversations, run.before = prepared.conversations, prepared.before
-            kinds = self.weigh(options, prepared.session.failures)
+            coming = () if self.own is None else self.own.coming(options.failures)
+            given = self.parsed.mix != DEFAULTS.mix
+            kinds = weigh(options, self.kinds(), coming, prepared.session.failures, given=given)
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown))
             raise
@@ -448,7 +408,9 @@ class Plugin:
             announce(options, kinds, prepared.session.failures)
         run.objectives = self.objectives
         if options.is_open:
-            run.options = replace(options, users=self.crowd(options, kinds))
+            users = crowd(options, kinds)
+            self.parsed.num_users, self.parsed.spawn_rate = users, max(options.spawn_rate, OPEN_SPAWN_RATE)
+            run.options = replace(options, users=users)
         self.weights = {kind.scenario: kind.weight for kind in kinds if not kind.of_failures}
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
         run.walkers = sum(kind.fixed_count or options.users for kind in kinds if kind.of_failures)
@@ -461,61 +423,9 @@ class Plugin:
         self.began_ns = 0
         self.run = run
 
-    def weigh(self, options: Options, failures: tuple[str, ...]) -> list[type[AgentUser]]:
-        """The kinds of user that come, with the weights of `--mix`."""
-        chosen = []
-        coming = () if self.own is None else self.own.coming(options.failures)
-        for kind in self.kinds():
-            if issubclass(kind, Planned) and kind.plan not in coming:
-                continue
-            by_row = issubclass(kind, Failures) and bool(set(options.scenarios) & set(ROWS))
-            wanted = not options.scenarios or kind.scenario in options.scenarios or by_row
-            if options.mix and not options.scenarios:
-                # Of users of one's own the profile's mix says nothing; a mix that was given says it all.
-                unsaid = kind.weight if self.parsed.mix == DEFAULTS.mix else 0
-                kind.weight = options.mix.get(kind.scenario, unsaid)
-            if wanted and kind.weight and (failures or not issubclass(kind, Failures)):
-                chosen.append(kind)
-        if not chosen:
-            raise UsageError("nobody comes: --scenario, --mix and --failures leave no kind of user")
-        if options.is_open and all(kind.of_failures for kind in chosen):
-            raise UsageError("nobody takes the arrivals: --scenario and --mix leave failures alone")
-        shares = sum(kind.weight for kind in chosen)
-        for kind in chosen:
-            if issubclass(kind, Failures):
-                alone = len(chosen) == 1
-                share = options.users * kind.weight / shares
-                kind.fixed_count = 0 if alone else max(1, min(MOST_WALKERS, round(share)))
-        return chosen
-
-    def crowd(self, options: Options, kinds: list[type[AgentUser]]) -> int:
-        """The users of open load: the pool, and failure users beside it; all are there before the first
-        arrival."""
-        for kind in kinds:
-            if kind.of_failures:
-                kind.fixed_count = MOST_WALKERS if issubclass(kind, Failures) else 1
-        users = options.users - MOST_WALKERS + sum(kind.fixed_count for kind in kinds if kind.of_failures)
-        self.parsed.num_users, self.parsed.spawn_rate = users, max(options.spawn_rate, OPEN_SPAWN_RATE)
-        return users
-
     def feed(self, session: Session, began_ns: int) -> None:
-        """The arrivals of open load. One that finds nobody free counts for a scenario that is drawn by the
-        weights."""
-        options = session.options
-        assert session.pool is not None
-        if options.rate is not None:
-            starts = at_rate(options.rate, options.seed, began_ns)
-        else:
-            starts = replayed(self.offsets_ns, began_ns)
-        if self.shift is not None:
-            starts = self.shift.of_open_load(starts)
-        drawn = random.Random(f"{options.seed}/never started")
-
-        def missed(intended_ns: int) -> None:
-            (scenario,) = drawn.choices(list(self.weights), list(self.weights.values()))
-            session.ledger.never_started(scenario, intended_ns)
-
-        feed(session.pool, starts, missed)
+        """Lets the arrivals of open load come."""
+        self.feeding = gevent.spawn(arrive, session, began_ns, self.weights, self.offsets_ns, self.shift)
 
     def finish(self) -> ExitCode | None:
         """ENDED. Stops the target, judges, writes, shows; the code of the run, None when there was none."""
@@ -529,45 +439,6 @@ class Plugin:
                     Ending(self.environment).end(run.locks, run.before, run.signal_target)
                 return conclude(run, interrupted=self.interrupted).exit_code
             return run.verdict.exit_code
-
-    # -- beside the users
-
-    def watch(self, run: LoadRun) -> None:
-        """Ends the run when the target is gone; shows progress."""
-        started = shown = time.monotonic()
-        while run.verdict is None:
-            gevent.sleep(WATCH_S)
-            gone = run.target_gone(REFUSALS_IN_A_ROW) or run.provider_died
-            if gone and run.ledger.steady_until_ns is None:
-                self.stop_test()
-                return
-            now = time.monotonic()
-            if now - shown >= PROGRESS_S and run.ledger.steady_until_ns is None:
-                shown = now
-                show_progress(now - started, self.runner.user_count, run.ledger)
-
-    def gauge(self, run: LoadRun | Shift) -> None:
-        """Measures by how much a sleep of 5 ms is overslept: time that the generator did not get."""
-        ledger = run.ledger
-        while run.verdict is None and not (isinstance(run, Shift) and run.over):
-            before = time.perf_counter_ns()
-            ledger.standstills.beat(before)
-            gevent.sleep(GAUGE_S)
-            if ledger.steady_until_ns is None:
-                overslept_ns = time.perf_counter_ns() - before - int(GAUGE_S * 1e9)
-                ledger.run.health.gauge.add(max(0, overslept_ns))
-
-    def tend(self, run: LoadRun | Shift) -> None:
-        """Has idle connections answer pings, one user after the other, so that no stream waits for all."""
-        while run.verdict is None and not (isinstance(run, Shift) and run.over):
-            # One that has just ended has no arguments any more.
-            users = [greenlet.args[0] for greenlet in self.runner.user_greenlets if greenlet.args]
-            for user in users:
-                if isinstance(user, AgentUser):
-                    user.tend()
-                gevent.sleep(TEND_S / len(users))
-            if not users:
-                gevent.sleep(TEND_S)
 
     def stop_test(self, run: LoadRun | None = None) -> None:
         """Headless the process ends with it; the web UI stays for the next run. run: only while it is on."""
@@ -598,66 +469,3 @@ class Plugin:
         gevent.spawn(self.runner.quit)
         if self.environment.web_ui is not None:
             gevent.spawn(self.environment.web_ui.stop)
-
-
-class exiting:  # noqa: N801  # reads as a statement
-    """Turns an error of ours into one line and its exit code; a defect must not read as BEHAVIOUR."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, LoadError):
-            say(f"{error.exit_code.name}: {error}")
-            sys.exit(int(error.exit_code))
-        if isinstance(error, Exception):
-            logging.getLogger("streamgauge").error("a defect in the instrument", exc_info=error)
-            sys.exit(int(ExitCode.INVALID))
-
-
-def announce(options: Options, kinds: list[type[AgentUser]], failures: tuple[str, ...]) -> None:
-    """What will be sent to a server that others may use, how fast and to whom."""
-    shares = sum(kind.weight for kind in kinds)
-    who = ", ".join(f"{kind.scenario} {kind.weight / shares:.0%}" for kind in kinds)
-    how = f"about {options.users / options.think_s:.3g} messages a second together"
-    if options.is_open:
-        how = "the arrivals of a trace" if options.rate is None else f"open load of {options.rate}"
-    say(f"to {options.host}: {options.users} users ({who}), {how}")
-    if failures:
-        say(f"failures ({options.failures}): {', '.join(failures)}")
-
-
-def one_at_a_time(stop: Callable[..., None]) -> Callable[..., None]:
-    """Who calls it meanwhile waits until it has ended."""
-    lock = threading.RLock()
-
-    def locked(**how: bool) -> None:
-        with lock:
-            stop(**how)
-
-    return locked
-
-
-def leave(status: int = 0, message: str | None = None) -> NoReturn:
-    """How argparse ends; `locust: error: …` in one line, as all that cannot be done."""
-    if message:
-        say(f"{ExitCode.USAGE.name}: {message.partition(': error: ')[2].strip()}")
-    sys.exit(status)
-
-
-def free_port() -> int:
-    """One where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises UsageError when the web UI could not listen: Locust would go on without it."""
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("" if host == "*" else host, port))
-    except OSError as error:
-        raise UsageError(f"--web-port {port}: {error.strerror}; name another one") from error

@@ -148,11 +148,13 @@ def _own(options: Options, own: Own, folder: Path, limits: Limits, started: Star
         if own.target.asks_upstream:
             provider = started.provider = Provider(folder)
             places |= {"upstream": provider.url, "closed": provider.closed_url}
-        target = started.target = launch(own.target, folder, "load", places)
+        with own.naming("see app, setup, env and ready"):
+            target = started.target = launch(own.target, folder, "load", places)
         url, settings = target.url, {name: _shown(name, value) for name, value in target.env.items()}
     accounts = Accounts(own.auth, url)
-    for plan in own.first_of_each_wire(options.failures):
-        try_plan(plan, url, accounts.credential(0), limits)
+    with own.naming("see scenario, dialect and auth"):
+        for plan in own.first_of_each_wire(options.failures):
+            try_plan(plan, url, accounts.credential(0), limits)
     return Facts(url, accounts, settings=settings)
 
 

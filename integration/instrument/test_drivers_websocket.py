@@ -1,4 +1,7 @@
-"""The WebSocket driver against a server that plays exact frames."""
+"""The WebSocket driver against a server that plays exact frames.
+
+Long because the driver is tested at one place: opening, following, cutting, resuming, closing.
+"""
 
 from __future__ import annotations
 

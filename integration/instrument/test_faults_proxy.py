@@ -1,4 +1,7 @@
-"""What the proxy plants, the instrument names: real proxy, real drivers, a server that plays a script."""
+"""What the proxy plants, the instrument names: real proxy, real drivers, a server that plays a script.
+
+Long because one table holds every operation, over both wires.
+"""
 
 from __future__ import annotations
 

@@ -65,15 +65,15 @@ def test_a_shipped_dialect_takes_another_path_and_body(tmp_path: Path) -> None:
         ('name = "a"\nprotocol = "text"\nexpect = "x"', "scenario 1 (a): expect must be a table,"),
         (
             'name = "a"\nprotocol = "text"\nexpect = { state = "FINE" }',
-            "scenario 1 (a): expect.state = 'FINE'; must be one of DONE, ERROR,",
+            "scenario 1 (a): expect: state = 'FINE'; must be one of DONE, ERROR,",
         ),
         (
             'name = "a"\nprotocol = "text"\nexpect = { state = "ERROR", limit_s = 0 }',
-            "scenario 1 (a): expect.limit_s must be a number of seconds above 0",
+            "scenario 1 (a): expect: limit_s must be a number of seconds above 0",
         ),
         (
             'name = "a"\nprotocol = "text"\nexpect = { state = "ERROR", sinse = "sent" }',
-            "scenario 1 (a): expect.sinse is unknown; there are close, code, limit_s,",
+            "scenario 1 (a): expect: sinse is unknown; there are close, code, limit_s,",
         ),
         (
             'name = "a"\nprotocol = "text"\n[[scenario]]\nname = "a"\nprotocol = "text"',

@@ -7,8 +7,10 @@ import pytest
 from load.errors import ExitCode
 from load.metrics.histogram import Histogram
 from load.metrics.tally import Tally
+from load.report.figures import FIGURES
+from load.report.split import BESIDE
 from load.verdict.judge import judge
-from load.verdict.objective import read_objective
+from load.verdict.objective import DISTRIBUTIONS, read_objective
 from load.verdict.slo import Decision, Measured, Result, evaluate, findings
 
 MS = 1_000_000
@@ -156,3 +158,13 @@ def test_undecided_may_only_warn() -> None:
     assert (failing.status, failing.exit_code) == ("INCONCLUSIVE", ExitCode.INCONCLUSIVE)
     assert (warning.status, warning.exit_code) == ("INCONCLUSIVE", ExitCode.PASS)
     assert held("ttft_ms p50 < 50", HUNDRED).decision is Decision.UNDECIDED
+
+
+def test_objectives_and_reports_mean_the_same_figures() -> None:
+    """What is shown under a name is what an objective of that name is held against."""
+    shown = {figure.name: figure.source for figure in (*FIGURES, *BESIDE)}
+
+    assert {name: DISTRIBUTIONS[name] for name in shown.keys() & DISTRIBUTIONS} == {
+        name: shown[name] for name in shown.keys() & DISTRIBUTIONS
+    }
+    assert DISTRIBUTIONS.keys() - shown == {"deadline_late_ms", "ttft_answer_ms"}

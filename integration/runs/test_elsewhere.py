@@ -115,3 +115,31 @@ def test_a_refused_login_ends_the_run_before_it_begins(tmp_path: Path) -> None:
         "TARGET_DOWN: streamgauge.toml: auth: login = hooks.py:login refused account 0:"
         " HTTPError: HTTP Error 401: Unauthorized"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("backend.database migrate", "backend.database nothing", 7, "see app, setup, env and ready"),
+        ('ready = "/up"', 'ready = "/down"\nready_timeout_s = 1', 7, "see app, setup, env and ready"),
+        ('app = "backend.api:app"', 'app = "gone.api:app"', 7, "see app, setup, env and ready"),
+        ('when = { op = "tok" }', 'when = { op = "word" }', 2, "see scenario, dialect and auth"),
+        ("source =", "sources =", 2, ""),
+    ],
+    ids=["setup", "ready", "app", "mapping", "key"],
+)
+def test_a_wrong_configuration_is_one_line(tmp_path: Path, old: str, new: str, code: int, said: str) -> None:
+    """The file, what is wrong, and the keys to look at; nobody comes."""
+    for name in ("hooks.py", "visitors.csv"):
+        (tmp_path / name).write_text((CONFIG.parent / name).read_text())
+    text = CONFIG.read_text()
+    assert old in text
+    (tmp_path / "streamgauge.toml").write_text(f'app_dir = "{CONFIG.parent}"\n{text.replace(old, new)}')
+    config = str(tmp_path / "streamgauge.toml")
+    run = headless("--config", config, "-u", "2", "-t", "3s", reports=tmp_path / "r")
+
+    kind = {2: "USAGE", 7: "TARGET_DOWN"}[code]
+    assert run.code == code
+    assert run.lines[-1].startswith(f"{kind}: streamgauge.toml: "), run.out
+    assert run.lines[-1].endswith(f"({said})" if said else "workers"), run.out
+    assert "Traceback" not in run.out

@@ -1,4 +1,7 @@
-"""Rows C: what clients do in the middle of an answer. They leave, return, cancel, crowd, do not read."""
+"""Rows C: what clients do in the middle of an answer. They leave, return, cancel, crowd, do not read.
+
+Long because the rows C share one server and the same few helpers.
+"""
 
 from __future__ import annotations
 

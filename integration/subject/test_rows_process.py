@@ -1,4 +1,7 @@
-"""Rows S: signals, limits, exceptions nobody expected, and what is left after a thousand streams."""
+"""Rows S: signals, limits, exceptions nobody expected, and what is left after a thousand streams.
+
+Long because the rows S share how a server is started, signalled and looked at.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Rows P: everything that can go wrong with a provider, on a real wire, before and behind the first token.
 
 All cases are played at the same time, when the first test asks for one; the tests look at what was seen.
+Long because one table holds all cases.
 """
 
 from __future__ import annotations

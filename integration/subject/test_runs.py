@@ -2,6 +2,7 @@
 
 Ids `inv_…` are the invariants: R1 one terminal frame, last; R2 numbers without a gap; R3 deltas = answer =
 stored text; R5 a terminal status never changes; R6 frame and row agree; R8 times are in order.
+Long because all of it is about the one life of a run.
 """
 
 from __future__ import annotations

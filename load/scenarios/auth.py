@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from load.configuration import Configuration
+from load.configuration import Configuration, Table
 from load.errors import UsageError
 from load.scenarios.accounts import Auth, Login
 
@@ -37,13 +37,10 @@ def read_auth(configuration: Configuration) -> Auth:
 
     Raises UsageError in one line: the file, the key, what is possible.
     """
-    table, where = configuration.part("auth"), f"{configuration.where}: auth"
-    for key, value in table.items():
-        if key not in KEYS:
-            raise UsageError(f"{where}: {key} is unknown; there are {', '.join(sorted(KEYS))}")
-        if not isinstance(value, str):
-            raise UsageError(f"{where}: {key} must be a text, in quotes")
-    ways = {way: table[way] for way in WAYS if way in table}
+    given = Table(configuration.table.table("auth", {}), f"{configuration.where}: auth")
+    given.known(KEYS)
+    where, table = given.where, {key: given.text(key) for key in given.values}
+    ways: dict[str, str] = {way: table[way] for way in WAYS if way in table}
     sources = [
         source for source in SOURCES if source in table and not (source == "users" and "login" in table)
     ]

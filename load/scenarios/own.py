@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import cast
 
 from load.configuration import read_configuration
-from load.errors import UsageError
+from load.errors import TargetDown, UsageError
 from load.options import Options
 from load.scenarios.accounts import Auth
 from load.scenarios.auth import BEARER, read_auth, tokens_of_environment
@@ -16,12 +18,24 @@ from load.target.config import CoverageMode, TargetConfig, configured_target
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """target: None for a server that runs already. objectives: as they are written."""
+    """target: None for a server that runs already. objectives: as they are written. where: the file that
+    says all this; empty for options."""
 
     target: TargetConfig | None
     auth: Auth
     plans: tuple[Plan, ...]
     objectives: tuple[str, ...] = ()
+    where: str = ""
+
+    @contextmanager
+    def naming(self, keys: str) -> Iterator[None]:
+        """Says in which file, and at which keys, what goes wrong inside can be mended."""
+        try:
+            yield
+        except (TargetDown, UsageError) as error:
+            if not self.where or str(error).startswith(self.where):
+                raise
+            raise type(error)(f"{self.where}: {error} ({keys})") from error
 
     def coming(self, failures: str) -> tuple[Plan, ...]:
         """The plans that `--failures` lets come."""
@@ -54,7 +68,13 @@ def read_own(options: Options) -> Own | None:
         if options.token_env is not None:
             auth = replace(auth, tokens=tokens_of_environment(options.token_env, "--token-env"), login=None)
         target = configured_target(configuration) if options.host is None else None
-        return Own(_covered(target, options), auth, plans, configuration.texts("objectives"))
+        return Own(
+            _covered(target, options),
+            auth,
+            plans,
+            configuration.table.texts("objectives"),
+            configuration.where,
+        )
     if options.protocol is None:
         return None
     plans = (plan_of_protocol(options.protocol, options.model),)

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from load.configuration import Configuration
+from load.configuration import Configuration, Table
 from load.drivers.base import Drop
 from load.drivers.dialects.mapping import Dialect
 from load.drivers.dialects.reading import dialect, preset
@@ -79,11 +79,11 @@ def read_plans(configuration: Configuration) -> tuple[Plan, ...]:
     """
     dialects = {
         name: dialect({"name": name, **table}, f"{configuration.where}: dialect.{name}")
-        for name, table in configuration.part("dialect").items()
+        for name, table in configuration.table.table("dialect", {}).items()
     }
     plans = tuple(
-        _plan(table, dialects, f"{configuration.where}: scenario {number}")
-        for number, table in enumerate(configuration.parts("scenario"), 1)
+        _plan(Table(table, f"{configuration.where}: scenario {number}"), dialects)
+        for number, table in enumerate(configuration.table.tables("scenario"), 1)
     )
     names = [plan.name for plan in plans]
     for name in names:
@@ -97,32 +97,30 @@ def plan_of_protocol(protocol: str, model: str) -> Plan:
     return Plan("chat", preset(protocol), {"model": model})
 
 
-def _plan(table: Mapping[str, Any], dialects: Mapping[str, Dialect], where: str) -> Plan:
-    for key in table:
-        if key not in STRUCTURE:
-            raise UsageError(f"{where}: {key} is unknown; there are {', '.join(sorted(STRUCTURE))}")
-    name, protocol = _text(table, "name", where), _text(table, "protocol", where)
-    where = f"{where} ({name})"
-    spoken = dialects.get(protocol) or _shipped(protocol, dialects, where)
-    if "path" in table:
-        spoken = replace(spoken, path=_text(table, "path", where))
-    if "body" in table:
-        spoken = replace(spoken, body=template(table["body"], f"{where}: body"))
-    expect = _expect(table["expect"], where) if "expect" in table else DONE
+def _plan(table: Table, dialects: Mapping[str, Dialect]) -> Plan:
+    table.known(STRUCTURE)
+    name, protocol = table.text("name"), table.text("protocol")
+    table = replace(table, where=f"{table.where} ({name})")
+    given = table.values
+    spoken = dialects.get(protocol) or _shipped(protocol, dialects, table.where)
+    if "path" in given:
+        spoken = replace(spoken, path=table.text("path"))
+    if "body" in given:
+        spoken = replace(spoken, body=template(given["body"], f"{table.where}: body"))
+    expect = _expect(given["expect"], table.where) if "expect" in given else DONE
     drop_after = None
-    if "drop_after" in table:
-        drop = _choice(table.get("drop", "rst"), DROPS, f"{where}: drop")
-        drop_after = (_count(table, "drop_after", where), cast("Drop", drop))
+    if "drop_after" in given:
+        drop_after = (table.count("drop_after", 1), cast("Drop", table.one_of("drop", DROPS, "rst")))
     return Plan(
         name=name,
         dialect=spoken,
-        values={"model": str(table.get("model", ""))},
+        values={"model": table.text("model", "")},
         expect=expect,
-        weight=_count(table, "weight", where) if "weight" in table else 1,
-        history=_flag(table, "history", where, default=False),
-        cancel_after=_count(table, "cancel_after", where) if "cancel_after" in table else None,
+        weight=table.count("weight", 1),
+        history=table.flag("history", default=False),
+        cancel_after=table.count("cancel_after", 1) if "cancel_after" in given else None,
         drop_after=drop_after,
-        harmless=_flag(table, "harmless", where, default=expect == DONE),
+        harmless=table.flag("harmless", default=expect == DONE),
     )
 
 
@@ -134,49 +132,20 @@ def _shipped(protocol: str, dialects: Mapping[str, Dialect], where: str) -> Dial
         raise UsageError(f"{where}: {error}{own}") from error
 
 
-def _expect(table: object, where: str) -> Expect:
-    if not isinstance(table, dict):
+def _expect(values: object, where: str) -> Expect:
+    if not isinstance(values, dict):
         raise UsageError(f'{where}: expect must be a table, {{ state = "ERROR", code = "busy" }}')
-    for key in table:
-        if key not in OF_EXPECT:
-            raise UsageError(f"{where}: expect.{key} is unknown; there are {', '.join(sorted(OF_EXPECT))}")
-    state = _choice(table.get("state"), STATES, f"{where}: expect.state")
-    limit_s = table.get("limit_s")
+    table = Table(values, f"{where}: expect")
+    table.known(OF_EXPECT)
+    state, since = table.one_of("state", STATES), table.one_of("since", SINCE, "sent")
+    limit_s = values.get("limit_s")
     if limit_s is not None and not (isinstance(limit_s, int | float) and limit_s > 0):
-        raise UsageError(f"{where}: expect.limit_s must be a number of seconds above 0")
-    since = _choice(table.get("since", "sent"), SINCE, f"{where}: expect.since")
+        raise UsageError(f"{where}: expect: limit_s must be a number of seconds above 0")
     return Expect(
         TerminalState[state],
-        table.get("code"),
-        table.get("status"),
+        values.get("code"),
+        values.get("status"),
         None if limit_s is None else float(limit_s),
-        table.get("close"),
+        values.get("close"),
         None if limit_s is None else since,
     )
-
-
-def _choice(value: object, choices: tuple[str, ...], where: str) -> str:
-    if value not in choices:
-        raise UsageError(f"{where} = {value!r}; must be one of {', '.join(choices)}")
-    return str(value)
-
-
-def _text(table: Mapping[str, Any], key: str, where: str) -> str:
-    found = table.get(key)
-    if not isinstance(found, str) or not found:
-        raise UsageError(f"{where}: {key} must be a text, in quotes")
-    return found
-
-
-def _count(table: Mapping[str, Any], key: str, where: str) -> int:
-    found = table[key]
-    if type(found) is not int or found < 1:
-        raise UsageError(f"{where}: {key} must be a whole number, 1 or more")
-    return found
-
-
-def _flag(table: Mapping[str, Any], key: str, where: str, *, default: bool) -> bool:
-    found = table.get(key, default)
-    if not isinstance(found, bool):
-        raise UsageError(f"{where}: {key} must be true or false")
-    return found

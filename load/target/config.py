@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 from load.configuration import Configuration, read_configuration
 from load.errors import UsageError
@@ -64,34 +64,34 @@ def configured_target(configuration: Configuration) -> TargetConfig:
     Raises UsageError in one line: the file, the key, what is possible.
     """
     table, where = configuration.table, configuration.where
-    app, command = _text(table, "app", where), _words(table.get("command", ()), f"{where}: command")
+    app, command = table.text("app", ""), _words(table.values.get("command", ()), f"{where}: command")
     if bool(app) == bool(command):
         what = "both app and command" if app else "neither app nor command"
         raise UsageError(f'{where}: {what}; name one, for example app = "shop.api:app"')
     if app and ":" not in app:
         raise UsageError(f'{where}: app = "{app}" must read module:attribute, for example "{app}:app"')
-    app_dir = (configuration.folder / _text(table, "app_dir", where, ".")).resolve()
+    app_dir = (configuration.folder / table.text("app_dir", ".")).resolve()
     if not app_dir.is_dir():
         raise UsageError(f"{where}: app_dir = {str(app_dir)!r}: no such folder")
-    env = _env(table.get("env", {}), f"{where}: env")
-    setup = table.get("setup", [])
+    env = _env(table.values.get("env", {}), f"{where}: env")
+    setup = table.values.get("setup", [])
     if not isinstance(setup, list):
         raise UsageError(f'{where}: setup must be a list of commands, [["python", "-m", "shop.migrate"]]')
-    python = _text(table, "python", where)
+    python = table.text("python", "")
     return TargetConfig(
         app=app,
         app_dir=app_dir,
         command=command,
-        server=_text(table, "server", where) or None,
+        server=table.text("server", "") or None,
         python=_interpreter(configuration, python) if python else Path(sys.executable),
         env=env,
         setup=tuple(_words(one, f"{where}: setup {n}") for n, one in enumerate(setup, 1)),
-        ready=_text(table, "ready", where) or None,
-        source=_words(table.get("source", ()), f"{where}: source"),
+        ready=table.text("ready", "") or None,
+        source=_words(table.values.get("source", ()), f"{where}: source"),
         coverage="off" if command else "auto",
-        workers=_number(table, "workers", where, 1),
-        drop_env=_words(table.get("drop_env", ()), f"{where}: drop_env"),
-        ready_timeout_s=float(_number(table, "ready_timeout_s", where, 30)),
+        workers=table.count("workers", 1),
+        drop_env=_words(table.values.get("drop_env", ()), f"{where}: drop_env"),
+        ready_timeout_s=float(table.count("ready_timeout_s", 30)),
     )
 
 
@@ -133,17 +133,3 @@ def _words(value: object, where: str) -> tuple[str, ...]:
     for word in words:
         check_places(word, where)
     return tuple(words)
-
-
-def _text(table: Mapping[str, Any], name: str, where: str, default: str = "") -> str:
-    found = table.get(name, default)
-    if not isinstance(found, str):
-        raise UsageError(f"{where}: {name} must be a text, in quotes")
-    return found
-
-
-def _number(table: Mapping[str, Any], name: str, where: str, default: int) -> int:
-    found = table.get(name, default)
-    if type(found) is not int or found < 1:
-        raise UsageError(f"{where}: {name} must be a whole number, 1 or more")
-    return found

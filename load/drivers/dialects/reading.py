@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from load.configuration import Table
 from load.drivers.dialects.mapping import ENDS, FRAMINGS, WIRES, Dialect
 from load.drivers.dialects.rules import FIELDS, KINDS, Message, Rule, Value, place
 from load.drivers.dialects.template import Template, template
@@ -34,69 +35,72 @@ def preset(name: str) -> Dialect:
     return dialect(tomllib.loads(file.read_text()), f"{file.name}")
 
 
-def dialect(table: Mapping[str, Any], where: str) -> Dialect:
+def dialect(values: Mapping[str, Any], where: str) -> Dialect:
     """The dialect that a table describes. where: the file and key, for messages.
 
     Raises UsageError in one line: the place, what is wrong, what is possible.
     """
-    _known(table, TOP, where)
-    wire = _one_of(table, "wire", WIRES, where)
-    request = _table(table, "request", where)
-    _known(request, REQUEST, f"{where}: request")
+    table = Table(values, where)
+    table.known(TOP)
+    wire = table.one_of("wire", WIRES)
+    request = Table(table.table("request"), f"{where}: request")
+    request.known(REQUEST)
     rules = tuple(
-        _rule(rule, f"{where}: event {number}") for number, rule in enumerate(_rules(table, where), 1)
+        _rule(Table(rule, f"{where}: event {number}")) for number, rule in enumerate(_rules(table), 1)
     )
     if not any(rule.kind == "delta" for rule in rules):
         raise UsageError(f'{where}: no event with is = "delta"; name where the text of a chunk is')
-    seq, stream, ready = table.get("seq"), table.get("stream"), table.get("ready")
-    cancel = table.get("cancel")
+    seq, stream, ready, cancel = (values.get(name) for name in ("seq", "stream", "ready", "cancel"))
     return Dialect(
-        name=str(table.get("name", where)),
+        name=table.text("name", where),
         wire=wire,
-        framing="json" if wire == "websocket" else _one_of(table, "framing", FRAMINGS, where),
-        end=_one_of(table, "end", ENDS, where, "marker"),
-        path=str(request.get("path", "/")),
-        method=str(request.get("method", "POST")),
-        headers={str(k).lower(): str(v) for k, v in _table(request, "headers", where, {}).items()},
-        body=template(request.get("body", {}), f"{where}: request.body"),
+        framing="json" if wire == "websocket" else table.one_of("framing", FRAMINGS),
+        end=table.one_of("end", ENDS, "marker"),
+        path=request.text("path", "/"),
+        method=request.text("method", "POST"),
+        headers={str(k).lower(): str(v) for k, v in request.table("headers", {}).items()},
+        body=template(request.values.get("body", {}), f"{where}: request.body"),
         rules=rules,
         seq=None if seq is None else place(seq),
-        first_seq=int(table.get("first_seq", 1)),
+        first_seq=int(values.get("first_seq", 1)),
         stream=None if stream is None else place(stream),
-        opening=_templates(table.get("opening", []), where),
-        ready=None if ready is None else _condition("ready", {"when": ready}, f"{where}: ready"),
+        opening=_templates(values.get("opening", []), where),
+        ready=None if ready is None else _condition("ready", Table({"when": ready}, f"{where}: ready")),
         cancel=None if cancel is None else template(cancel, f"{where}: cancel"),
-        subprotocols=tuple(table.get("subprotocols", ())),
+        subprotocols=table.texts("subprotocols"),
     )
 
 
-def _rules(table: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
-    rules = table.get("event")
+def _rules(table: Table) -> list[Mapping[str, Any]]:
+    rules = table.values.get("event")
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise UsageError(f"{where}: event must be a list of tables, [[…event]], one for each kind of message")
+        what = "event must be a list of tables, [[…event]], one for each kind of message"
+        raise UsageError(f"{table.where}: {what}")
     return rules
 
 
-def _rule(table: Mapping[str, Any], where: str) -> Rule:
-    kind = _one_of(table, "is", tuple(FIELDS), where)
-    _known(table, OF_RULE | FIELDS[kind], where)
+def _rule(table: Table) -> Rule:
+    kind = table.one_of("is", FIELDS)
+    table.known(OF_RULE | FIELDS[kind])
     fields = {
-        name: _places(value, f"{where}: {name}") for name, value in table.items() if name not in OF_RULE
+        name: _places(value, f"{table.where}: {name}")
+        for name, value in table.values.items()
+        if name not in OF_RULE
     }
     if kind == "delta" and "text" not in fields:
-        raise UsageError(f"{where}: a delta needs text, the place of its characters")
-    made = _condition(kind, table, where)
+        raise UsageError(f"{table.where}: a delta needs text, the place of its characters")
+    made = _condition(kind, table)
     if kind == "delta" and not made.when and not made.has:
         made = Rule(kind, (), (lambda message: _first(fields["text"], message),), {})
-    return Rule(kind, made.when, made.has, fields, _one_of(table, "kind", KINDS, where, "answer"))
+    return Rule(kind, made.when, made.has, fields, table.one_of("kind", KINDS, "answer"))
 
 
-def _condition(kind: str, table: Mapping[str, Any], where: str) -> Rule:
-    when, has = table.get("when", {}), table.get("has", [])
+def _condition(kind: str, table: Table) -> Rule:
+    when, has = table.values.get("when", {}), table.values.get("has", [])
     if not isinstance(when, dict):
-        raise UsageError(f"{where}: when must be a table, path = value")
-    has = [has] if isinstance(has, str) else has
-    return Rule(kind, tuple((place(path), value) for path, value in when.items()), _places(has, where), {})
+        raise UsageError(f"{table.where}: when must be a table, path = value")
+    places = _places([has] if isinstance(has, str) else has, table.where)
+    return Rule(kind, tuple((place(path), value) for path, value in when.items()), places, {})
 
 
 def _places(value: object, where: str) -> tuple[Value, ...]:
@@ -114,25 +118,3 @@ def _templates(value: object, where: str) -> tuple[Template, ...]:
     if not isinstance(value, list):
         raise UsageError(f"{where}: opening must be a list of messages")
     return tuple(template(one, f"{where}: opening") for one in value)
-
-
-def _table(table: Mapping[str, Any], name: str, where: str, default: object = None) -> Mapping[str, Any]:
-    found = table.get(name, default)
-    if not isinstance(found, dict):
-        raise UsageError(f"{where}: {name} must be a table")
-    return found
-
-
-def _one_of(
-    table: Mapping[str, Any], name: str, choices: tuple[str, ...], where: str, default: str | None = None
-) -> str:
-    found = table.get(name, default)
-    if found not in choices:
-        raise UsageError(f"{where}: {name} = {found!r}; must be one of {', '.join(choices)}")
-    return str(found)
-
-
-def _known(table: Mapping[str, Any], names: frozenset[str], where: str) -> None:
-    for name in table:
-        if name not in names:
-            raise UsageError(f"{where}: {name} is unknown; there are {', '.join(sorted(names))}")
