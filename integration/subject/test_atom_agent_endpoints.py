@@ -1,8 +1,8 @@
 """The contract of the agent endpoints: chat, streaming, feedback, agents, governance.
 
 REST goes through FastAPI's `TestClient`, so the application runs in this process; streams go through a real
-socket to a server on the same database. Each test has one exact outcome. The plan this file comes from keeps them in one
-file, so it is long.
+socket to a server on the same database. Each test has one exact outcome. The file is long because the plan
+that it comes from is one file.
 """
 
 from __future__ import annotations
