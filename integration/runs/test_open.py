@@ -33,7 +33,7 @@ def target_of(pid: int) -> int:
 
 def test_a_frozen_target_delays_no_arrival(tmp_path: Path) -> None:
     """It stands still for two seconds, and 80 streams start meanwhile, each when it was due."""
-    arguments = (*ALONE, "--rate", "40/s", "--max-in-flight", "150", "-t", "12s")
+    arguments = (*ALONE, "--rate", "40/s", "--max-in-flight", "250", "-t", "12s")
     with running("--headless", *arguments, reports=tmp_path) as locust:
 
         def answering() -> bool:
