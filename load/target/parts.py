@@ -75,16 +75,24 @@ class Part:
 
     @property
     def source_hash(self) -> str:
-        listing = "\n".join(f"{name} {digest}" for name, digest in sorted(self.facts["sources"].items()))
-        return "sha256:" + hashlib.sha256(listing.encode()).hexdigest()
+        return hash_of(self.facts["sources"])
 
     def lines(self, name: str) -> set[int]:
         return set(self.data.lines(name) or ()) if self.data is not None else set()
 
 
+def hash_of(sources: Mapping[str, str]) -> str:
+    """Of all files of a target, given each one's own; parts of equal hash measured the same sources."""
+    listing = "\n".join(f"{name} {digest}" for name, digest in sorted(sources.items()))
+    return "sha256:" + hashlib.sha256(listing.encode()).hexdigest()
+
+
 def find_parts(folder: Path) -> tuple[Path, ...]:
     """The parts that processes left in a run folder's `coverage/`, oldest first."""
-    notes = sorted((folder / "coverage").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    notes = sorted(
+        (path for path in (folder / "coverage").glob("*.json") if not path.name.endswith(".paths.json")),
+        key=lambda path: path.stat().st_mtime_ns,
+    )
     return tuple(path.with_suffix("") for path in notes if json.loads(path.read_text())["mode"] != "off")
 
 
