@@ -17,7 +17,6 @@ from load.errors import TargetDown, UsageError
 from load.metrics.timeline import Limits
 from load.options import Options
 from load.scenarios.accounts import Accounts, Auth
-from load.scenarios.auth import tokens_of_environment
 from load.scenarios.base import Session
 from load.scenarios.failures import ROWS
 from load.scenarios.ledger import Ledger
@@ -29,6 +28,7 @@ from load.scenarios.prompts import PromptSource, load_prompts
 from load.scenarios.rest import Rest, look
 from load.scenarios.rows.base import Walker
 from load.scenarios.rows.needed import due
+from load.scenarios.running import agents_there, given_tokens
 from load.scenarios.walk import Walk
 from load.target.config import CoverageMode, bundled
 from load.target.launch import Target, launch
@@ -133,8 +133,8 @@ def _bundled(options: Options, folder: Path, limits: Limits, started: Started) -
 def _running(options: Options, limits: Limits) -> Facts:
     """A server that already runs and speaks as the bundled backend does."""
     assert options.host is not None
-    url, tokens = options.host.rstrip("/"), _given_tokens(options)
-    return Facts(url, Accounts(Auth({}), url), tokens, agents=_agents_there(url, tokens, limits))
+    url, tokens = options.host.rstrip("/"), given_tokens(options)
+    return Facts(url, Accounts(Auth({}), url), tokens, agents=agents_there(url, tokens, limits))
 
 
 def _own(options: Options, own: Own, folder: Path, limits: Limits, started: Started) -> Facts:
@@ -219,36 +219,3 @@ def _demo(target: Target, limits: Limits) -> tuple[tuple[str, ...], str, dict[st
     finally:
         driver.close()
     return tuple(user["token"] for user in demo["users"]), demo["admin"]["token"], agents
-
-
-def _given_tokens(options: Options) -> tuple[str, ...]:
-    if options.token_env is None:
-        raise UsageError(
-            f"--host {options.host}: name the variable that holds the bearer token with --token-env"
-        )
-    return tokens_of_environment(options.token_env, "--token-env")
-
-
-def _agents_there(url: str, tokens: tuple[str, ...], limits: Limits) -> dict[str, str]:
-    """The roles of the profile that agents of a running server can take: one that may chat, and a STUDENT."""
-    driver = HttpDriver(url, {"authorization": f"Bearer {tokens[0]}"}, limits)
-    try:
-        response = driver.request("GET", "/api/agents?limit=100")
-    finally:
-        driver.close()
-    if response.status != 200:
-        why = "nothing answers there" if response.code == "unreachable" else f"it answered {response.status}"
-        raise TargetDown(
-            f"--host {url}: {why} (GET /api/agents); is the server running, and the token right?"
-        )
-    found: dict[str, str] = {}
-    for agent in response.json()["agents"]:
-        if agent["state"] == "ACTIVE":
-            role = "student" if agent["maturity_level"] == "STUDENT" else "steady"
-            found.setdefault(role, agent["id"])
-    if "steady" not in found:
-        raise UsageError(
-            f"--host {url}: has no active agent that may chat; make one of level INTERN or above"
-        )
-    found["intern"] = found["steady"]
-    return found

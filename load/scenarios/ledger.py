@@ -36,7 +36,8 @@ GAVE_UP: Final = Seen(TerminalState.TIMED_OUT, "standstill")
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a stream comes from. utc: of its start, RFC 3339. word: its message's own, or empty. busy: its
-    user was occupied with the former stream when it was due. of_failures: its user does nothing else."""
+    user was occupied with the former stream when it was due. of_failures: its user does nothing else. arm,
+    round: of a comparison."""
 
     scenario: str
     user: int
@@ -45,6 +46,8 @@ class Origin:
     word: str
     busy: bool
     of_failures: bool = False
+    arm: str | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,13 @@ class Ledger:
         self.run.tally(origin.scenario, window).book(timeline, good=good, busy=origin.busy)
         self.kept.keep(origin.word, origin.scenario, window, timeline)
         row = StreamRow.of(
-            timeline, utc=origin.utc, scenario=origin.scenario, user=origin.user, seed=origin.seed
+            timeline,
+            utc=origin.utc,
+            scenario=origin.scenario,
+            user=origin.user,
+            seed=origin.seed,
+            arm=origin.arm,
+            round=origin.round,
         )
         self.write_row(row)
         self._reached(timeline.code)

@@ -50,6 +50,25 @@ def read_journal(url: str, path: Path, page: int = PAGE) -> Journal:
     return Journal(tuple(asked for _, asked in entries), first - 1, stats["open_streams"], stats["cpu_s"])
 
 
+class Following:
+    """The journal of a running provider, taken as it grows."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._after = 0
+
+    def new(self) -> list[Asked]:
+        """What was asked since the last call, oldest first. Raises `InvalidRun`."""
+        found: list[Asked] = []
+        try:
+            for line in _lines(self._url, PAGE, self._after):
+                self._after = line["number"]
+                found.append(_asked(line))
+        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+            raise InvalidRun(f"the provider's journal cannot be read: {error!r}") from error
+        return found
+
+
 def _at_rest(url: str) -> dict[str, Any]:
     deadline = time.monotonic() + REST_S
     while True:
@@ -59,8 +78,7 @@ def _at_rest(url: str) -> dict[str, Any]:
         time.sleep(POLL_S)
 
 
-def _lines(url: str, page: int) -> Iterator[dict[str, Any]]:
-    after = 0
+def _lines(url: str, page: int, after: int = 0) -> Iterator[dict[str, Any]]:
     while lines := _get(url, f"/__admin/journal?after={after}&limit={page}"):
         yield from lines
         after = lines[-1]["number"]
@@ -68,7 +86,11 @@ def _lines(url: str, page: int) -> Iterator[dict[str, Any]]:
 
 def _kept(line: dict[str, Any], file: gzip.GzipFile) -> tuple[int, Asked]:
     file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-    asked = Asked(
+    return line["number"], _asked(line)
+
+
+def _asked(line: dict[str, Any]) -> Asked:
+    return Asked(
         word=line["seed_word"],
         model=line["model"],
         received_ns=line["received_at_ns"],
@@ -76,7 +98,6 @@ def _kept(line: dict[str, Any], file: gzip.GzipFile) -> tuple[int, Asked]:
         ended=line["ended"],
         ended_ns=line["ended_at_ns"],
     )
-    return line["number"], asked
 
 
 def _get(url: str, path: str) -> Any:

@@ -135,10 +135,7 @@ def launch(
     places = {**places, "scratch": str(scratch), "port": str(port)}
     env = configured(config, places)
     environment = inherited(config) | env
-    setup_output = tuple(
-        run_setup(config, command, environment, places, folder / f"setup-{number}.log")
-        for number, command in enumerate(config.setup, 1)
-    )
+    setup_output = _set_up(config, folder, environment, places)
     spec = {"app": config.app, "server": config.server, "ready": config.ready}
     argv = tuple(filled(word, places) for word in config.command) or inside(config, folder, phase, spec)
     child = Child(
@@ -159,6 +156,23 @@ def launch(
     except BaseException:
         child.stop(timeout_s=1.0)
         raise
+
+
+def set_up(
+    config: TargetConfig, folder: Path, places: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Runs the set-up commands alone, in `folder`; what each said. Raises `TargetDown`."""
+    places = {**places, "scratch": str(scratch_of(folder))}
+    return _set_up(config, folder, inherited(config) | configured(config, places), places)
+
+
+def _set_up(
+    config: TargetConfig, folder: Path, environment: Mapping[str, str], places: Mapping[str, str]
+) -> tuple[str, ...]:
+    return tuple(
+        run_setup(config, command, environment, places, folder / f"setup-{number}.log")
+        for number, command in enumerate(config.setup, 1)
+    )
 
 
 def measured_command(
