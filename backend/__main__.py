@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final, TypeAlias, TypeVar
 
 import anyio
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backend import telemetry
 from backend.app import create_app
@@ -69,14 +69,13 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _in_one_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+def _in_one_transaction(settings: Settings, work: Callable[[Connection], T]) -> T:
     schema.check(settings.database_url)
 
     async def run() -> T:
         database = Database(settings)
         try:
-            async with database.write() as connection:
-                return await work(connection)
+            return await database.write(work)
         except StorageUnavailable as error:
             raise StartupRefused(f"database: {error.kind}") from error
         finally:
@@ -86,9 +85,9 @@ def _in_one_transaction(settings: Settings, work: Callable[[AsyncConnection], Aw
 
 
 def _add_user(settings: Settings, email: str, admin: bool, token_ttl_s: int | None) -> str:
-    async def add(connection: AsyncConnection) -> str:
-        user_id = await add_user(connection, email, is_admin=admin)
-        _, secret = await issue_token(connection, user_id, "command line", token_ttl_s)
+    def add(connection: Connection) -> str:
+        user_id = add_user(connection, email, is_admin=admin)
+        _, secret = issue_token(connection, user_id, "command line", token_ttl_s)
         return secret
 
     try:
@@ -97,11 +96,11 @@ def _add_user(settings: Settings, email: str, admin: bool, token_ttl_s: int | No
         raise StartupRefused(f"user: {email} exists") from None
 
 
-async def _demo(connection: AsyncConnection, users: int) -> Made:
-    if await users_exist(connection):
+def _demo(connection: Connection, users: int) -> Made:
+    if users_exist(connection):
         raise StartupRefused("demo: the database is not empty")
-    admin = await _demo_user(connection, "admin@example.org", is_admin=True)
-    people = [await _demo_user(connection, f"user{n}@example.org") for n in range(1, users + 1)]
+    admin = _demo_user(connection, "admin@example.org", is_admin=True)
+    people = [_demo_user(connection, f"user{n}@example.org") for n in range(1, users + 1)]
     agents = []
     for level in Maturity:
         draft = AgentDraft(
@@ -113,16 +112,16 @@ async def _demo(connection: AsyncConnection, users: int) -> Made:
             model=DEMO_MODEL,
             configuration={},
         )
-        agent = await add_agent(connection, admin["id"], draft)
+        agent = add_agent(connection, admin["id"], draft)
         agents.append(
             {"id": agent.id, "name": agent.name, "maturity_level": agent.maturity_level, "model": agent.model}
         )
     return {"admin": admin, "users": people, "agents": agents}
 
 
-async def _demo_user(connection: AsyncConnection, email: str, *, is_admin: bool = False) -> dict[str, str]:
-    user_id = await add_user(connection, email, is_admin=is_admin)
-    _, secret = await issue_token(connection, user_id, "demo", None)
+def _demo_user(connection: Connection, email: str, *, is_admin: bool = False) -> dict[str, str]:
+    user_id = add_user(connection, email, is_admin=is_admin)
+    _, secret = issue_token(connection, user_id, "demo", None)
     return {"id": user_id, "email": email, "token": secret}
 
 

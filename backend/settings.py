@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: a free one
 
-    database_url: str = "sqlite+aiosqlite:///./backend.db"
+    database_url: str = "sqlite:///./backend.db"
     db_pool_size: Annotated[int, Field(ge=1, le=100)] = 10
     db_pool_timeout: Seconds = 2
     db_lock_timeout: Seconds = 1
@@ -151,8 +151,9 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if not value.startswith(("sqlite+aiosqlite:///", "postgresql+psycopg://")):
-            raise ValueError("must start with sqlite+aiosqlite:/// or postgresql+psycopg://")
+        # The driver's name of an asynchronous URL is taken, too; the driver is not.
+        if not value.startswith(("sqlite:///", "sqlite+aiosqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
         return value
 
     @field_validator("providers")

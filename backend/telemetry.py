@@ -101,8 +101,7 @@ def set_up_logging(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for library in ("alembic", "httpx2"):  # a line for each migration, and for each request to a provider
-        logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a line for each migration
 
 
 # Label values come from closed sets only: routes by template, codes by ErrorCode, never an id or a text.

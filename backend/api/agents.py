@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from backend.api.answers import NO_CONTENT, not_found, reply
@@ -61,8 +61,8 @@ async def browse(
 ) -> Response:
     size = page_size(limit)
     page_number = number("page", page, 1, 1, MAX_PAGE_DEPTH // size)
-    async with database_of(request).read() as connection:
-        agents, total = await list_agents(
+    agents, total = await database_of(request).read(
+        lambda connection: list_agents(
             viewer,
             connection,
             state=state,
@@ -70,6 +70,7 @@ async def browse(
             offset=(page_number - 1) * size,
             limit=size,
         )
+    )
     return reply(
         {
             "agents": [_summary(agent) for agent in agents],
@@ -101,10 +102,14 @@ async def create(
         new.model,
         new.configuration,
     )
+
+    def add(connection: Connection) -> Agent:
+        agent = add_agent(connection, viewer.user_id, draft)
+        _record(connection, viewer, "agent.create", agent.id, maturity=agent.maturity_level)
+        return agent
+
     try:
-        async with database_of(request).write() as connection:
-            agent = await add_agent(connection, viewer.user_id, draft)
-            await _record(connection, viewer, "agent.create", agent.id, maturity=agent.maturity_level)
+        agent = await database_of(request).write(add)
     except IntegrityError:
         raise Problem(ErrorCode.CONFLICT, "An agent of this name is in use") from None  # D11
     return reply(_view(agent), 201, {"Location": f"/api/agents/{agent.id}"})
@@ -137,8 +142,7 @@ async def archive(
 
 
 async def visible_agent(request: Request, viewer: Viewer, agent_id: str) -> Agent:
-    async with database_of(request).read() as connection:
-        agent = await get_agent(viewer, connection, agent_id)
+    agent = await database_of(request).read(lambda connection: get_agent(viewer, connection, agent_id))
     if agent is None:
         raise not_found()
     return agent
@@ -153,18 +157,19 @@ async def _move(
     from_states: tuple[AgentState, ...],
 ) -> Agent:
     before = await visible_agent(request, viewer, agent_id)
-    async with database_of(request).write() as connection:
-        agent = await change_state(connection, agent_id, to=to, from_states=from_states)
+
+    def move(connection: Connection) -> Agent:
+        agent = change_state(connection, agent_id, to=to, from_states=from_states)
         if agent is None:
             raise Problem(ErrorCode.CONFLICT, f"The agent is {before.state}")
-        await _record(connection, viewer, action, agent_id)
-    return agent
+        _record(connection, viewer, action, agent_id)
+        return agent
+
+    return await database_of(request).write(move)
 
 
-async def _record(
-    connection: AsyncConnection, viewer: Viewer, action: str, agent_id: str, **detail: object
-) -> None:
-    await audit.record(
+def _record(connection: Connection, viewer: Viewer, action: str, agent_id: str, **detail: object) -> None:
+    audit.record(
         connection,
         actor_id=viewer.user_id,
         action=action,

@@ -39,8 +39,7 @@ async def authenticate(database: Database, token: str | None) -> Viewer:
     """Who the token stands for. Missing, malformed, unknown, expired and revoked all get the same answer."""
     viewer = None
     if token is not None and _TOKEN.fullmatch(token):
-        async with database.read() as connection:
-            viewer = await find_viewer(connection, token)
+        viewer = await database.read(lambda connection: find_viewer(connection, token))
     if viewer is None:
         raise Problem(ErrorCode.UNAUTHENTICATED)  # H1 H2 H3
     return viewer
@@ -62,8 +61,8 @@ def admin_only(action: str) -> Callable[[Request, Viewer], Awaitable[Viewer]]:
     async def check(request: Request, viewer: Asking) -> Viewer:
         if viewer.is_admin:
             return viewer
-        async with database_of(request).write() as connection:
-            await audit.record(
+        await database_of(request).write(
+            lambda connection: audit.record(
                 connection,
                 actor_id=viewer.user_id,
                 action=action,
@@ -72,6 +71,7 @@ def admin_only(action: str) -> Callable[[Request, Viewer], Awaitable[Viewer]]:
                 allowed=False,
                 code=ErrorCode.FORBIDDEN,
             )
+        )
         raise Problem(ErrorCode.FORBIDDEN)  # B8
 
     return check

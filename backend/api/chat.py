@@ -197,8 +197,9 @@ async def _repeated(
     kept = runs.find(earlier.execution_id) if stream else None
     if kept is not None:
         return EventStream(runs, kept, 0)
-    async with database_of(request).read() as connection:
-        row = await get_execution(viewer, connection, earlier.execution_id)
+    row = await database_of(request).read(
+        lambda connection: get_execution(viewer, connection, earlier.execution_id)
+    )
     if row is None:
         raise not_found()
     if stream:

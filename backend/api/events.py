@@ -59,8 +59,7 @@ def _visible(runs: Runs, viewer: Viewer, execution_id: str) -> RunTask | None:
 
 
 async def _stored(request: Request, viewer: Viewer, execution_id: str) -> Execution:
-    async with database_of(request).read() as connection:
-        row = await get_execution(viewer, connection, execution_id)
+    row = await database_of(request).read(lambda connection: get_execution(viewer, connection, execution_id))
     if row is None:
         raise not_found()
     return row

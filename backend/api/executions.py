@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from backend.api.agents import visible_agent
@@ -33,18 +34,23 @@ async def browse(
 ) -> Response:
     size, after = page_size(limit), position(cursor)
     agent = await visible_agent(request, viewer, agent_id)
-    async with database_of(request).read() as connection:
-        rows = await list_executions(viewer, connection, agent.id, status=status, after=after, limit=size)
+    rows = await database_of(request).read(
+        lambda connection: list_executions(
+            viewer, connection, agent.id, status=status, after=after, limit=size
+        )
+    )
     return reply(cursor_page(rows, size, _view, lambda row: position_cursor(row.queued_at, row.id)))
 
 
 @router.get("/api/executions/{execution_id}")
 async def show(request: Request, viewer: Asking, execution_id: str) -> Response:
-    async with database_of(request).read() as connection:
-        execution = await get_execution(viewer, connection, execution_id)
+    def look(connection: Connection) -> tuple[Execution, list[PastAttempt]]:
+        execution = get_execution(viewer, connection, execution_id)
         if execution is None:
             raise not_found()
-        attempts = await list_attempts(connection, execution)
+        return execution, list_attempts(connection, execution)
+
+    execution, attempts = await database_of(request).read(look)
     return reply(_view(execution) | {"attempts": [_attempt(attempt) for attempt in attempts]})
 
 

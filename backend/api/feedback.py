@@ -36,8 +36,11 @@ async def give(request: Request, viewer: Asking, agent_id: str) -> Response:
     if new.feedback_type is FeedbackType.CORRECTION and new.correction is None:
         raise invalid("/correction", "missing", "A correction is required with this type")
     database = database_of(request)
-    async with database.read() as connection:
-        run = await find_rated_run(viewer, connection, agent_id=agent_id, execution_id=new.execution_id)
+    run = await database.read(
+        lambda connection: find_rated_run(
+            viewer, connection, agent_id=agent_id, execution_id=new.execution_id
+        )
+    )
     if run is None:
         raise not_found()  # B2
     if not run.status.terminal:
@@ -50,8 +53,7 @@ async def give(request: Request, viewer: Asking, agent_id: str) -> Response:
         sentiment(new.feedback_type, new.rating),
     )
     try:
-        async with database.write() as connection:
-            stored = await add_feedback(viewer, connection, run, opinion)
+        stored = await database.write(lambda connection: add_feedback(viewer, connection, run, opinion))
     except IntegrityError:
         raise Problem(ErrorCode.FEEDBACK_EXISTS) from None  # B3
     return reply(_view(run, opinion, stored), 201)

@@ -65,13 +65,15 @@ class Member:
         return max(_LEAST_WAIT_S, wait.total_seconds())
 
     async def _standing(self) -> turns.Standing:
-        async with self.database.read() as connection:
-            return await turns.standing(connection, self.viewer.token_id, self.agent_id)
+        return await self.database.read(
+            lambda connection: turns.standing(connection, self.viewer.token_id, self.agent_id)
+        )
 
     async def find(self, execution_id: str) -> Execution | None:
         """The member's own run as it is stored."""
-        async with self.database.read() as connection:
-            row = await get_execution(self.viewer, connection, execution_id)
+        row = await self.database.read(
+            lambda connection: get_execution(self.viewer, connection, execution_id)
+        )
         return row if row is not None and row.user_id == self.viewer.user_id else None
 
     async def has_run(self, frame: Cancel) -> bool:

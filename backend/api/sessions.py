@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from backend.api.answers import not_found, reply
@@ -26,8 +27,9 @@ router = APIRouter()
 @router.get("/api/sessions")
 async def browse(request: Request, viewer: Asking, cursor: Cursor = None, limit: Number = None) -> Response:
     size, after = page_size(limit), position(cursor)
-    async with database_of(request).read() as connection:
-        rows = await list_sessions(viewer, connection, after=after, limit=size)
+    rows = await database_of(request).read(
+        lambda connection: list_sessions(viewer, connection, after=after, limit=size)
+    )
     return reply(cursor_page(rows, size, _session, lambda row: position_cursor(row.created_at, row.id)))
 
 
@@ -36,10 +38,13 @@ async def messages(
     request: Request, viewer: Asking, session_id: str, cursor: Cursor = None, limit: Number = None
 ) -> Response:
     size, after = page_size(limit), seq(cursor)
-    async with database_of(request).read() as connection:
-        if not await session_exists(viewer, connection, session_id):
+
+    def look(connection: Connection) -> list[Message]:
+        if not session_exists(viewer, connection, session_id):
             raise not_found()
-        rows = await list_messages(viewer, connection, session_id, after_seq=after, limit=size)
+        return list_messages(viewer, connection, session_id, after_seq=after, limit=size)
+
+    rows = await database_of(request).read(look)
     return reply(cursor_page(rows, size, _message, lambda row: seq_cursor(row.seq)))
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import Field
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from backend.api.answers import NO_CONTENT, not_found, reply
@@ -29,25 +30,28 @@ class NewToken(Schema):
 @router.get("/api/tokens")
 async def browse(request: Request, viewer: Asking, cursor: Cursor = None, limit: Number = None) -> Response:
     size, after = page_size(limit), position(cursor)
-    async with database_of(request).read() as connection:
-        rows = await list_tokens(viewer, connection, after=after, limit=size)
+    rows = await database_of(request).read(
+        lambda connection: list_tokens(viewer, connection, after=after, limit=size)
+    )
     return reply(cursor_page(rows, size, _view, lambda row: position_cursor(row.created_at, row.id)))
 
 
 @router.post("/api/tokens")
 async def create(request: Request, viewer: Asking) -> Response:
     new = await read_json(request, NewToken)
-    async with database_of(request).write() as connection:
-        token, secret = await issue_token(connection, viewer.user_id, new.name, new.ttl_s)
+    token, secret = await database_of(request).write(
+        lambda connection: issue_token(connection, viewer.user_id, new.name, new.ttl_s)
+    )
     return reply(_view(token) | {"token": secret}, 201)
 
 
 @router.delete("/api/tokens/{token_id}")
 async def revoke(request: Request, viewer: Asking, token_id: str) -> Response:
-    async with database_of(request).write() as connection:
-        if not await revoke_token(viewer, connection, token_id):
+
+    def take_back(connection: Connection) -> None:
+        if not revoke_token(viewer, connection, token_id):
             raise not_found()
-        await audit.record(
+        audit.record(
             connection,
             actor_id=viewer.user_id,
             action="token.revoke",
@@ -55,6 +59,8 @@ async def revoke(request: Request, viewer: Asking, token_id: str) -> Response:
             object_id=token_id,
             allowed=True,
         )
+
+    await database_of(request).write(take_back)
     return Response(status_code=NO_CONTENT)
 
 

@@ -28,10 +28,11 @@ class Providers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._entries = [(entry, Endpoint.of(entry)) for entry in settings.providers]
-        # Takes a while to make, for the certificates of this machine.
-        self._client = OpenAIClient(settings) if settings.providers else None
+        self._client: OpenAIClient | None = None
 
     async def __aenter__(self) -> Self:
+        if self._entries:
+            self._client = OpenAIClient(self._settings)
         return self
 
     async def __aexit__(

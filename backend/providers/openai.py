@@ -14,8 +14,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+import aiohttp
 import anyio
-import httpx2
 import orjson
 
 from backend import telemetry
@@ -31,10 +31,11 @@ from backend.settings import ProviderEntry, Settings
 _TAIL_S: Final = 0.5
 _END_S: Final = 0.05
 
-_LOSSES: Final[Mapping[type[httpx2.TransportError], str]] = {
-    httpx2.ConnectError: "no connection",
-    httpx2.ConnectTimeout: "no connection in time",
-}
+_LOSSES: Final[tuple[tuple[type[aiohttp.ClientError], str], ...]] = (
+    (aiohttp.ClientConnectorError, "no connection"),
+    (aiohttp.ConnectionTimeoutError, "no connection in time"),
+    (aiohttp.ClientError, "connection lost"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +59,31 @@ class Endpoint:
 
 
 class OpenAIClient:
-    """Asks any provider of that kind, over one pool of connections.
+    """Asks any provider of that kind, over one pool of connections; made where the event loop runs.
 
-    It stands on httpx2's transport: what its client adds is unwanted here (redirects, a line in the log, and
-    cookies, which all users would share).
+    No redirects, no proxies of the environment, no decompression, and no cookies: all users would share them.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._most_event_bytes = settings.max_event_bytes
-        self._timeouts = {"timeout": httpx2.Timeout(None, connect=settings.connect_timeout).as_dict()}
-        # As many connections as there are runs, and these are counted elsewhere.
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=settings.max_runs)
-        self._pool = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+        self._session = aiohttp.ClientSession(
+            # As many connections as there are runs, and these are counted elsewhere.
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        await self._session.close()
 
     async def attempt(self, endpoint: Endpoint, ask: Ask) -> AsyncGenerator[Piece, None]:
         """Asks once. Leaving early closes the connection to the provider."""
-        request = httpx2.Request(
-            "POST", endpoint.url, headers=endpoint.headers, content=_body(ask), extensions=self._timeouts
-        )
         characters = 0
         try:
-            async with aclosing(await self._pool.handle_async_request(request)) as response:
+            async with self._session.post(
+                endpoint.url, data=_body(ask), headers=endpoint.headers, allow_redirects=False
+            ) as response:
                 _check(response)
                 stream = _Stream(response, self._most_event_bytes)
                 async with aclosing(stream.chunks()) as chunks:
@@ -104,10 +106,10 @@ class OpenAIClient:
             if characters:
                 raise Problem(ErrorCode.PROVIDER_PROTOCOL, str(fault)) from fault  # P12 P14
             raise broken(str(fault)) from fault
-        except httpx2.TransportError as error:
+        except aiohttp.ClientError as error:
             if characters:
                 raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED) from error  # P9 P10
-            raise lost(_LOSSES.get(type(error), "connection lost")) from error
+            raise lost(next(text for kind, text in _LOSSES if isinstance(error, kind))) from error
         if chunk.finish == "content_filter":
             if characters:
                 raise Problem(ErrorCode.PROVIDER_BAD_REQUEST, "content filter")
@@ -128,11 +130,11 @@ def _body(ask: Ask) -> bytes:
     return orjson.dumps(body)
 
 
-def _check(response: httpx2.Response) -> None:
+def _check(response: aiohttp.ClientResponse) -> None:
     """Raises the failure of an answer that is no event stream; its body is not read."""
     headers = response.headers
-    if response.status_code != 200:
-        raise refused(response.status_code, retry_after(headers.get("retry-after")))
+    if response.status != 200:
+        raise refused(response.status, retry_after(headers.get("retry-after")))
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise broken("a compressed body")  # P23
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
@@ -147,23 +149,22 @@ def _estimated(ask: Ask, characters: int) -> Usage:
 class _Stream:
     """The body of one answer."""
 
-    def __init__(self, response: httpx2.Response, most_event_bytes: int) -> None:
-        self._reads = response.aiter_raw()
+    def __init__(self, response: aiohttp.ClientResponse, most_event_bytes: int) -> None:
+        self._reads = response.content.iter_any()
         self._decoder = Decoder(most_event_bytes)
         self._done = False
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Until the end mark, or the end of the body."""
-        async with aclosing(self._reads):
-            async for read in self._reads:
-                for data in self._decoder.feed(read):  # P17
-                    if data == "[DONE]":
-                        self._done = True
-                        with anyio.move_on_after(_END_S):
-                            async for _ in self._reads:
-                                pass
-                        return
-                    yield chunk_of(data)
+        async for read in self._reads:
+            for data in self._decoder.feed(read):  # P17
+                if data == "[DONE]":
+                    self._done = True
+                    with anyio.move_on_after(_END_S):
+                        async for _ in self._reads:
+                            pass
+                    return
+                yield chunk_of(data)
 
     async def tail(self, chunks: AsyncGenerator[Chunk, None], usage: Usage | None) -> Usage | None:
         """What comes behind the finish: the usage, if there is any."""
@@ -171,7 +172,7 @@ class _Stream:
             try:
                 async for chunk in chunks:
                     usage = chunk.usage or usage
-            except httpx2.TransportError:
+            except aiohttp.ClientError:
                 pass  # P11
         if not self._done:
             telemetry.provider_missing_done_total.inc()  # P11

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backend import telemetry
 from backend.domain.governance import Decision, judge
@@ -69,8 +69,10 @@ class Admission:
 
     async def check_agent(self, agent_id: str, user_id: str, action: str) -> turns.RunnableAgent:
         """The agent, if it exists, is active and may do that; the problem otherwise."""
-        async with self._database.read() as connection:
-            agent = _usable(await turns.find_agent(connection, agent_id) if is_id(agent_id, "agt") else None)
+        found = None
+        if is_id(agent_id, "agt"):
+            found = await self._database.read(lambda connection: turns.find_agent(connection, agent_id))
+        agent = _usable(found)
         decision = _judge(agent, action)
         if not decision.allowed:
             await self._deny(decision, user_id, agent.id)
@@ -79,18 +81,9 @@ class Admission:
     async def _admit(
         self, order: Order, times: RunTimes, take_slot: Callable[[], bool]
     ) -> tuple[Admitted, bool]:
-        async with self._database.read() as connection:
-            turn = await _find(connection, order)
-            agent = turn.agent
-            decision = _judge(agent, order.action)
-            earlier = None
-            if decision.allowed and order.request_id is not None:
-                earlier = await turns.find_request(connection, order.user_id, order.request_id)
-            said = []
-            if decision.allowed and turn.session_id is not None and turn.message_count:
-                said = await turns.history(connection, turn.session_id, HISTORY)
+        turn, decision, earlier, said = await self._database.read(lambda connection: _look(connection, order))
         if not decision.allowed:
-            await self._deny(decision, order.user_id, agent.id)
+            await self._deny(decision, order.user_id, turn.agent.id)
         if earlier is not None and not earlier.replaceable:
             raise Repeated(earlier)
         if not self._runs.take(order.user_id):
@@ -121,14 +114,15 @@ class Admission:
         order, agent = admitted.order, admitted.agent
         now = times.queued_at
         started_at = times.moment(times.started_ns)
-        async with self._database.write() as connection:
+
+        def insert(connection: Connection) -> None:
             if new_session:
-                await rows.add_session(
+                rows.add_session(
                     connection, admitted.session_id, order.user_id, agent.id, admitted.session_key, now
                 )
             if earlier is not None:
-                await rows.free_request(connection, earlier.execution_id)
-            await rows.add_run(
+                rows.free_request(connection, earlier.execution_id)
+            rows.add_run(
                 connection,
                 {
                     "id": admitted.execution_id,
@@ -153,7 +147,9 @@ class Admission:
                 },
             )
             if decision.audited:
-                await _write_down(connection, decision, order.user_id, agent.id)
+                _write_down(connection, decision, order.user_id, agent.id)
+
+        await self._database.write(insert)
 
     def _take_message(self, user_id: str) -> None:
         wait_ms = self._rate.take(user_id, time.monotonic())
@@ -164,8 +160,7 @@ class Admission:
 
     async def _deny(self, decision: Decision, user_id: str, agent_id: str) -> None:
         """Writes the refusal down and raises it."""
-        async with self._database.write() as connection:
-            await _write_down(connection, decision, user_id, agent_id)
+        await self._database.write(lambda connection: _write_down(connection, decision, user_id, agent_id))
         raise Problem(  # H7 L6
             ErrorCode.GOVERNANCE_DENIED,
             action=decision.action,
@@ -175,12 +170,25 @@ class Admission:
         )
 
 
-async def _find(connection: AsyncConnection, order: Order) -> turns.TurnFacts:
+def _look(
+    connection: Connection, order: Order
+) -> tuple[turns.TurnFacts, Decision, turns.Earlier | None, list[tuple[str, str]]]:
+    """The turn, whether it may be, the run of its `request_id`, and what was said before."""
+    turn = _find(connection, order)
+    decision = _judge(turn.agent, order.action)
+    earlier = None
+    if decision.allowed and order.request_id is not None:
+        earlier = turns.find_request(connection, order.user_id, order.request_id)
+    said = []
+    if decision.allowed and turn.session_id is not None and turn.message_count:
+        said = turns.history(connection, turn.session_id, HISTORY)
+    return turn, decision, earlier, said
+
+
+def _find(connection: Connection, order: Order) -> turns.TurnFacts:
     turn = None
     if is_id(order.agent_id, "agt"):
-        turn = await turns.find_turn(
-            connection, order.agent_id, order.user_id, order.session_key, order.token_id
-        )
+        turn = turns.find_turn(connection, order.agent_id, order.user_id, order.session_key, order.token_id)
     if turn is None:
         raise Problem(ErrorCode.NOT_FOUND)  # H6
     if not turn.token_is_valid:
@@ -209,8 +217,8 @@ def _judge(agent: turns.RunnableAgent, action: str) -> Decision:
     return decision
 
 
-async def _write_down(connection: AsyncConnection, decision: Decision, user_id: str, agent_id: str) -> None:
-    await audit.record(
+def _write_down(connection: Connection, decision: Decision, user_id: str, agent_id: str) -> None:
+    audit.record(
         connection,
         actor_id=user_id,
         action=decision.action,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import anyio
+from sqlalchemy import Connection
 
 from backend import telemetry
 from backend.runs.settle import Settlement
@@ -25,6 +26,7 @@ class Leases:
     def __init__(
         self, database: Database, settlement: Settlement, ttl_s: float, own: Callable[[], list[str]]
     ) -> None:
+        """`own` names the runs that live here; it is asked from the database's thread."""
         self._database = database
         self._settlement = settlement
         self._ttl = timedelta(seconds=ttl_s)
@@ -32,10 +34,13 @@ class Leases:
 
     async def interrupt_lost(self) -> None:
         """Ends the runs that nobody vouches for any more."""
-        async with self._database.write() as connection:
-            # Asked here: while this waits for its turn a run may begin, or end and not be stored.
+
+        def interrupt(connection: Connection) -> int:
+            # Asked when it has its turn: until then a run may begin, or end and not be stored.
             own = [*self._own(), *self._settlement.unsettled()]
-            lost = await rows.interrupt_expired(connection, telemetry.utc_now(), own)
+            return rows.interrupt_expired(connection, telemetry.utc_now(), own)
+
+        lost = await self._database.write(interrupt)
         if lost:
             log.warning("runs_interrupted", extra={"count": lost})  # S4
 
@@ -53,6 +58,6 @@ class Leases:
     async def _sweep(self) -> None:
         await self._settlement.settle_rest()
         if self._own():
-            async with self._database.write() as connection:
-                await rows.renew_leases(connection, self._own(), telemetry.utc_now() + self._ttl)
+            until = telemetry.utc_now() + self._ttl
+            await self._database.write(lambda connection: rows.renew_leases(connection, self._own(), until))
         await self.interrupt_lost()

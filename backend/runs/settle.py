@@ -30,8 +30,9 @@ class Settlement:
         """QUEUED -> RUNNING; raises the problem of a run that somebody else has ended."""
         times = record.times
         started_at = times.moment(times.started_ns) or times.queued_at
-        async with self._database.write() as connection:
-            moved = await rows.mark_running(connection, record.admitted.execution_id, started_at)
+        moved = await self._database.write(
+            lambda connection: rows.mark_running(connection, record.admitted.execution_id, started_at)
+        )
         if not moved:
             telemetry.run_transition_conflicts_total.inc()
             raise Problem(ErrorCode.SERVER_SHUTDOWN)
@@ -60,8 +61,8 @@ class Settlement:
             return None
 
     def unsettled(self) -> list[str]:
-        """The runs that are told to be over, and are not stored so."""
-        return [ending.execution_id for ending in self._unsettled]
+        """The runs that are told to be over, and are not stored so. Any thread may ask."""
+        return [ending.execution_id for ending in tuple(self._unsettled)]
 
     async def settle_rest(self) -> None:
         """Writes what could not be written before, oldest first; stops at the first failure."""
@@ -71,5 +72,4 @@ class Settlement:
             telemetry.runs_unsettled.set(len(self._unsettled))
 
     async def _write(self, ending: rows.Ending) -> RunStatus:
-        async with self._database.write() as connection:
-            return await rows.finish(connection, ending)
+        return await self._database.write(lambda connection: rows.finish(connection, ending))

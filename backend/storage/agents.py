@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, true, update
 
 from backend.domain.governance import Maturity
 from backend.storage.ids import is_id, new_id
@@ -68,7 +67,7 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
     return true() if viewer.is_admin else AgentRegistry.state != AgentState.ARCHIVED
 
 
-async def add_agent(connection: AsyncConnection, creator_id: str, draft: AgentDraft) -> Agent:
+def add_agent(connection: Connection, creator_id: str, draft: AgentDraft) -> Agent:
     """Adds an agent; `IntegrityError` if one that is not archived has this name."""
     now = utc_now()
     agent = Agent(
@@ -88,24 +87,22 @@ async def add_agent(connection: AsyncConnection, creator_id: str, draft: AgentDr
         created_at=now,
         updated_at=now,
     )
-    await connection.execute(
-        insert(AgentRegistry).values({name: getattr(agent, name) for name in Agent.__slots__})
-    )
+    connection.execute(insert(AgentRegistry).values({name: getattr(agent, name) for name in Agent.__slots__}))
     return agent
 
 
-async def get_agent(viewer: Viewer, connection: AsyncConnection, agent_id: str) -> Agent | None:
+def get_agent(viewer: Viewer, connection: Connection, agent_id: str) -> Agent | None:
     if not is_id(agent_id, "agt"):
         return None
-    row = (await connection.execute(_GET, {"of": agent_id})).first()
+    row = connection.execute(_GET, {"of": agent_id}).first()
     if row is None or (row.state == AgentState.ARCHIVED and not viewer.is_admin):
         return None
     return Agent(*row)
 
 
-async def list_agents(
+def list_agents(
     viewer: Viewer,
-    connection: AsyncConnection,
+    connection: Connection,
     *,
     state: AgentState | None,
     maturity: Maturity | None,
@@ -119,18 +116,18 @@ async def list_agents(
     if maturity is not None:
         wanted.append(AgentRegistry.maturity_level == maturity)
     count = select(func.count()).select_from(AgentRegistry).where(*wanted)
-    total = (await connection.execute(count)).scalar_one()
+    total = connection.execute(count).scalar_one()
     page = (
         _SELECT.where(*wanted)
         .order_by(AgentRegistry.created_at.desc(), AgentRegistry.id.desc())
         .offset(offset)
         .limit(limit)
     )
-    return [Agent(*row) for row in await connection.execute(page)], total
+    return [Agent(*row) for row in connection.execute(page)], total
 
 
-async def change_state(
-    connection: AsyncConnection, agent_id: str, *, to: AgentState, from_states: tuple[AgentState, ...]
+def change_state(
+    connection: Connection, agent_id: str, *, to: AgentState, from_states: tuple[AgentState, ...]
 ) -> Agent | None:
     """Moves an agent to another state; None if it is not in one of those it may come from, or not there."""
     query = (
@@ -139,5 +136,5 @@ async def change_state(
         .values(state=to, row_version=AgentRegistry.row_version + 1, updated_at=utc_now())
         .returning(*_COLUMNS)
     )
-    row = (await connection.execute(query)).first()
+    row = connection.execute(query).first()
     return None if row is None else Agent(*row)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert
 
 from backend.storage.ids import new_id
 from backend.storage.models import AuditLog
@@ -12,8 +11,8 @@ from backend.telemetry import utc_now
 __all__ = ["record"]
 
 
-async def record(
-    connection: AsyncConnection,
+def record(
+    connection: Connection,
     *,
     actor_id: str | None,
     action: str,
@@ -23,7 +22,7 @@ async def record(
     **detail: object,
 ) -> None:
     """Writes one row in the caller's transaction. `detail` holds plain values, no secret, no user's text."""
-    await connection.execute(
+    connection.execute(
         insert(AuditLog).values(
             id=new_id("aud"),
             actor_id=actor_id,

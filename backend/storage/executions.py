@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, select
 
 from backend.storage.ids import is_id
 from backend.storage.keyset import Position, before
@@ -72,22 +71,22 @@ _GET = _SELECT.where(AgentExecution.id == bindparam("of"), owned_by_parameters(A
 _ATTEMPTS = select(*(getattr(RunAttempt, name) for name in PastAttempt.__slots__))
 
 
-async def get_execution(viewer: Viewer, connection: AsyncConnection, execution_id: str) -> Execution | None:
+def get_execution(viewer: Viewer, connection: Connection, execution_id: str) -> Execution | None:
     if not is_id(execution_id, "exe"):
         return None
     wanted = {"of": execution_id, "viewer": viewer.user_id, "is_admin": viewer.is_admin}
-    row = (await connection.execute(_GET, wanted)).first()
+    row = connection.execute(_GET, wanted).first()
     return None if row is None else Execution(*row)
 
 
-async def list_attempts(connection: AsyncConnection, execution: Execution) -> list[PastAttempt]:
+def list_attempts(connection: Connection, execution: Execution) -> list[PastAttempt]:
     query = _ATTEMPTS.where(RunAttempt.execution_id == execution.id).order_by(RunAttempt.attempt)
-    return [PastAttempt(*row) for row in await connection.execute(query)]
+    return [PastAttempt(*row) for row in connection.execute(query)]
 
 
-async def list_executions(
+def list_executions(
     viewer: Viewer,
-    connection: AsyncConnection,
+    connection: Connection,
     agent_id: str,
     *,
     status: RunStatus | None,
@@ -106,4 +105,4 @@ async def list_executions(
     )
     if status is not None:
         query = query.where(AgentExecution.status == status)
-    return [Execution(*row) for row in await connection.execute(query)]
+    return [Execution(*row) for row in connection.execute(query)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, insert, select
 
 from backend.domain.confidence import FeedbackType, Sentiment
 from backend.storage.ids import is_id, new_id
@@ -55,25 +54,23 @@ _FIND = (
 )
 
 
-async def find_rated_run(
-    viewer: Viewer, connection: AsyncConnection, *, agent_id: str, execution_id: str
+def find_rated_run(
+    viewer: Viewer, connection: Connection, *, agent_id: str, execution_id: str
 ) -> RatedRun | None:
     """The run, if it belongs to this agent and the viewer may see it."""
     if not (is_id(agent_id, "agt") and is_id(execution_id, "exe")):
         return None
     wanted = {"run": execution_id, "agent": agent_id, "viewer": viewer.user_id, "is_admin": viewer.is_admin}
-    row = (await connection.execute(_FIND, wanted)).first()
+    row = connection.execute(_FIND, wanted).first()
     return (
         None if row is None else RatedRun(execution_id, agent_id, RunStatus(row.status), row.maturity_level)
     )
 
 
-async def add_feedback(
-    viewer: Viewer, connection: AsyncConnection, run: RatedRun, opinion: Opinion
-) -> Stored:
+def add_feedback(viewer: Viewer, connection: Connection, run: RatedRun, opinion: Opinion) -> Stored:
     """Stores it; `IntegrityError` if this user has said something about this run before."""
     stored = Stored(new_id("fbk"), utc_now())
-    await connection.execute(
+    connection.execute(
         insert(AgentFeedback).values(
             id=stored.id,
             agent_id=run.agent_id,

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from backend.errors import ErrorCode
 from backend.storage.ids import new_id
@@ -94,17 +93,17 @@ _ROOM = (
 _STATUS = select(AgentExecution.status).where(AgentExecution.id == bindparam("of"))
 
 
-async def free_request(connection: AsyncConnection, execution_id: str) -> None:
+def free_request(connection: Connection, execution_id: str) -> None:
     """Takes the `request_id` off an ended run, so that a new one can have it."""
-    await connection.execute(
+    connection.execute(
         update(AgentExecution).where(AgentExecution.id == execution_id).values(request_id=None)
     )
 
 
-async def add_session(
-    connection: AsyncConnection, session_id: str, user_id: str, agent_id: str, key: str, now: datetime
+def add_session(
+    connection: Connection, session_id: str, user_id: str, agent_id: str, key: str, now: datetime
 ) -> None:
-    await connection.execute(
+    connection.execute(
         _ADD_SESSION,
         {
             "id": session_id,
@@ -117,20 +116,20 @@ async def add_session(
     )
 
 
-async def add_run(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
+def add_run(connection: Connection, row: Mapping[str, Any]) -> None:
     """The row of a new run, QUEUED, or RUNNING if its slot is taken already."""
-    await connection.execute(_ADD_RUN, dict(row))
+    connection.execute(_ADD_RUN, dict(row))
 
 
-async def mark_running(connection: AsyncConnection, execution_id: str, started_at: datetime) -> bool:
+def mark_running(connection: Connection, execution_id: str, started_at: datetime) -> bool:
     """QUEUED -> RUNNING; false if somebody else ended it meanwhile."""
-    result = await connection.execute(_RUN, {"of": execution_id, "moment": started_at})
+    result = connection.execute(_RUN, {"of": execution_id, "moment": started_at})
     return result.rowcount == 1
 
 
-async def finish(connection: AsyncConnection, ending: Ending) -> RunStatus:
+def finish(connection: Connection, ending: Ending) -> RunStatus:
     """Writes the end; returns the stored status: another one if somebody else ended the run first."""
-    result = await connection.execute(
+    result = connection.execute(
         _END,
         {
             "of": ending.execution_id,
@@ -141,12 +140,12 @@ async def finish(connection: AsyncConnection, ending: Ending) -> RunStatus:
         },
     )
     if result.rowcount == 0:
-        stored = (await connection.execute(_STATUS, {"of": ending.execution_id})).scalar_one()
+        stored = connection.execute(_STATUS, {"of": ending.execution_id}).scalar_one()
         return RunStatus(stored)
     if ending.session_id is not None:
-        await _add_messages(connection, ending, ending.session_id)
+        _add_messages(connection, ending, ending.session_id)
     if ending.attempts:
-        await connection.execute(
+        connection.execute(
             _ADD_ATTEMPT,
             [
                 {
@@ -166,13 +165,13 @@ async def finish(connection: AsyncConnection, ending: Ending) -> RunStatus:
     return ending.status
 
 
-async def _add_messages(connection: AsyncConnection, ending: Ending, session_id: str) -> None:
+def _add_messages(connection: Connection, ending: Ending, session_id: str) -> None:
     spoken = [(Author.USER, ending.message, False)]
     if ending.text:
         spoken.append((Author.ASSISTANT, ending.text, ending.status is not RunStatus.COMPLETED))
     room = {"of": session_id, "more": len(spoken), "moment": ending.ended_at}
-    count: int = (await connection.execute(_ROOM, room)).scalar_one()
-    await connection.execute(
+    count: int = connection.execute(_ROOM, room).scalar_one()
+    connection.execute(
         _ADD_MESSAGE,
         [
             {
@@ -190,17 +189,17 @@ async def _add_messages(connection: AsyncConnection, ending: Ending, session_id:
     )
 
 
-async def renew_leases(connection: AsyncConnection, ids: Collection[str], until: datetime) -> None:
-    await connection.execute(
+def renew_leases(connection: Connection, ids: Collection[str], until: datetime) -> None:
+    connection.execute(
         update(AgentExecution)
         .where(AgentExecution.id.in_(ids), AgentExecution.status.in_(OPEN))
         .values(lease_expires_at=until)
     )
 
 
-async def interrupt_expired(connection: AsyncConnection, now: datetime, own: Collection[str]) -> int:
+def interrupt_expired(connection: Connection, now: datetime, own: Collection[str]) -> int:
     """Ends the runs whose lease is over, but never those that live here; returns how many."""
-    result = await connection.execute(
+    result = connection.execute(
         update(AgentExecution)
         .where(
             AgentExecution.status.in_(OPEN),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import anyio
-from sqlalchemy import event, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DatabaseError,
@@ -19,13 +18,13 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from backend import telemetry
 from backend.errors import ErrorCode, Problem
 from backend.settings import Settings
 from backend.storage import sqlite
+from backend.storage.threads import Threads, TooLate
 
 __all__ = ["Database", "StorageUnavailable", "retrying"]
 
@@ -65,45 +64,33 @@ class StorageUnavailable(Problem):
 
 
 class Database:
-    """Engines with their limits. `read()` and `write()` are the only ways in.
+    """Engines with their threads and limits. `read()` and `write()` are the only ways in.
 
-    Both blocks are shielded from cancellation: a transaction that is cut in two would keep its lock, and each
-    of them is bounded by the lock, statement and pool timeouts. Keep them short: no send, no provider.
+    Both are shielded from cancellation: a transaction that is cut in two would keep its lock, and each is
+    bounded by the lock, statement and pool timeouts. `work` runs in a thread: it uses its connection and
+    nothing that belongs to the event loop, and is short: no send, no provider.
     """
 
     def __init__(self, settings: Settings) -> None:
         url = make_url(settings.database_url)
-        pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": settings.db_pool_timeout}
-        self.is_sqlite = url.get_backend_name() == "sqlite"
-        if self.is_sqlite:
-            connect = {
-                "timeout": settings.db_lock_timeout,
-                "isolation_level": None,
-                "async_creator_fn": sqlite.connect,
-            }
-            self._reader = create_async_engine(
-                url,
-                **pool,
-                pool_size=settings.db_pool_size,
-                isolation_level="AUTOCOMMIT",
-                skip_autocommit_rollback=True,
-                connect_args=connect,
-            )
-            # One connection: writers queue here, in order and bounded, instead of polling the file's lock.
-            self._writer = create_async_engine(url, **pool, pool_size=1, connect_args=connect)
-            event.listen(self._reader.sync_engine, "connect", sqlite.prepare_reader)
-            event.listen(self._writer.sync_engine, "connect", sqlite.prepare)
-            event.listen(self._writer.sync_engine, "begin", sqlite.begin_immediate)
+        size, patience_s = settings.db_pool_size, settings.db_pool_timeout
+        self._readers = Threads("database", size, patience_s)
+        if url.get_backend_name() == "sqlite":
+            self._reader = sqlite.reader(url, size, settings.db_lock_timeout)
+            self._writer = sqlite.writer(url, settings.db_lock_timeout)
+            # One thread: writers queue here, in order and bounded, instead of polling the file's lock.
+            self._writers = Threads("database-writer", 1, patience_s)
         else:
             limits = {
                 "lock_timeout": round(settings.db_lock_timeout * 1000),
                 "statement_timeout": round(settings.db_statement_timeout * 1000),
                 "timezone": "UTC",
             }
-            self._writer = create_async_engine(
+            self._writer = create_engine(
                 url,
-                **pool,
-                pool_size=settings.db_pool_size,
+                pool_size=size,
+                max_overflow=0,
+                pool_timeout=patience_s,
                 pool_pre_ping=True,  # D6
                 connect_args={
                     "connect_timeout": 2,
@@ -111,44 +98,57 @@ class Database:
                 },
             )
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+            self._writers = self._readers
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading, without a transaction: each statement sees its own snapshot."""
-        with anyio.CancelScope(shield=True):
-            try:
-                async with self._reader.connect() as connection:
-                    yield connection
-            except _STORAGE_ERRORS as error:
-                raise _unavailable(error) from error
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` reads, without a transaction: each statement sees its own snapshot."""
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end of the block and rolls back when the block raises.
+        def reading() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return await _in(self._readers, reading)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """What `work` gives, in a transaction that commits at its end and rolls back when it raises.
 
         `IntegrityError` passes through: the caller knows which rule it means.
         """
-        with anyio.CancelScope(shield=True):
-            try:
-                async with self._writer.begin() as connection:
-                    yield connection
-            except _STORAGE_ERRORS as error:
-                raise _unavailable(error) from error
+
+        def writing() -> T:
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        return await _in(self._writers, writing)
 
     def in_use(self) -> int:
         """Connections that are checked out at this moment."""
-        engines: set[AsyncEngine] = {self._writer, self._reader} if self.is_sqlite else {self._writer}
-        return sum(engine.pool.checkedout() for engine in engines if isinstance(engine.pool, QueuePool))
+        pools = {self._writer.pool, self._reader.pool}
+        return sum(pool.checkedout() for pool in pools if isinstance(pool, QueuePool))
 
     async def ping(self) -> None:
-        async with self.read() as connection:
-            await connection.execute(text("SELECT 1"))
+        await self.read(lambda connection: connection.execute(text("SELECT 1")))
 
     async def close(self) -> None:
+        """Ends every connection; nothing is under way any more."""
+
+        def dispose() -> None:
+            self._writer.dispose()
+            self._reader.dispose()
+
         with anyio.CancelScope(shield=True):
-            await self._writer.dispose()
-            if self.is_sqlite:
-                await self._reader.dispose()
+            await self._readers.run(dispose)
+        for threads in {self._writers, self._readers}:
+            threads.end()
+
+
+async def _in(threads: Threads, work: Callable[[], T]) -> T:
+    try:
+        with anyio.CancelScope(shield=True):
+            result = await threads.run(work)
+    except _STORAGE_ERRORS as error:
+        raise _unavailable(error) from error
+    return result
 
 
 async def retrying(work: Callable[[], Awaitable[T]]) -> T:
@@ -163,7 +163,7 @@ async def retrying(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
-_STORAGE_ERRORS: Final = (DBAPIError, PoolTimeoutError, OSError)
+_STORAGE_ERRORS: Final = (DBAPIError, TooLate, PoolTimeoutError, OSError)
 
 
 def _unavailable(error: Exception) -> Exception:
@@ -177,7 +177,7 @@ def _unavailable(error: Exception) -> Exception:
 
 
 def _kind(error: Exception) -> str:
-    if isinstance(error, PoolTimeoutError):
+    if isinstance(error, TooLate | PoolTimeoutError):
         return "pool_timeout"  # D7
     if not isinstance(error, DBAPIError):
         return "unreachable"  # a bare OSError of the driver

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from backend.storage.ids import is_id
 from backend.storage.keyset import Position, before
@@ -42,8 +41,8 @@ _SESSIONS = select(*(getattr(ChatSession, name) for name in Conversation.__slots
 _MESSAGES = select(*(getattr(ChatMessage, name) for name in Message.__slots__))
 
 
-async def list_sessions(
-    viewer: Viewer, connection: AsyncConnection, *, after: Position | None, limit: int
+def list_sessions(
+    viewer: Viewer, connection: Connection, *, after: Position | None, limit: int
 ) -> list[Conversation]:
     """Newest first, one more than `limit` if there are more."""
     query = (
@@ -53,18 +52,18 @@ async def list_sessions(
         .order_by(ChatSession.created_at.desc(), ChatSession.id.desc())
         .limit(limit + 1)
     )
-    return [Conversation(*row) for row in await connection.execute(query)]
+    return [Conversation(*row) for row in connection.execute(query)]
 
 
-async def session_exists(viewer: Viewer, connection: AsyncConnection, session_id: str) -> bool:
+def session_exists(viewer: Viewer, connection: Connection, session_id: str) -> bool:
     if not is_id(session_id, "ses"):
         return False
     query = select(ChatSession.id).where(ChatSession.id == session_id, owned(viewer, ChatSession.user_id))
-    return (await connection.execute(query)).first() is not None
+    return connection.execute(query).first() is not None
 
 
-async def list_messages(
-    viewer: Viewer, connection: AsyncConnection, session_id: str, *, after_seq: int, limit: int
+def list_messages(
+    viewer: Viewer, connection: Connection, session_id: str, *, after_seq: int, limit: int
 ) -> list[Message]:
     """In the order they were said, one more than `limit` if there are more."""
     query = (
@@ -77,4 +76,4 @@ async def list_messages(
         .order_by(ChatMessage.seq)
         .limit(limit + 1)
     )
-    return [Message(*row) for row in await connection.execute(query)]
+    return [Message(*row) for row in connection.execute(query)]

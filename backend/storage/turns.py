@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, select
 
 from backend.domain.governance import Maturity
 from backend.errors import TABLE, ErrorCode
@@ -116,17 +115,17 @@ _STANDING = (
 )
 
 
-async def find_agent(connection: AsyncConnection, agent_id: str) -> RunnableAgent | None:
-    row = (await connection.execute(_AGENT, {"agent": agent_id})).one_or_none()
+def find_agent(connection: Connection, agent_id: str) -> RunnableAgent | None:
+    row = connection.execute(_AGENT, {"agent": agent_id}).one_or_none()
     return None if row is None else _agent(row)
 
 
-async def find_turn(
-    connection: AsyncConnection, agent_id: str, user_id: str, session_key: str | None, token_id: str | None
+def find_turn(
+    connection: Connection, agent_id: str, user_id: str, session_key: str | None, token_id: str | None
 ) -> TurnFacts | None:
     """What a turn needs to know, in one read; None if there is no such agent."""
     wanted = {"agent": agent_id, "user": user_id, "key": session_key, "token": token_id}
-    row = (await connection.execute(_TURN, wanted)).one_or_none()
+    row = connection.execute(_TURN, wanted).one_or_none()
     if row is None:
         return None
     known = token_id is None or row.token_id is not None
@@ -143,21 +142,21 @@ def _is_valid(revoked_at: datetime | None, expires_at: datetime | None) -> bool:
     return revoked_at is None and (expires_at is None or expires_at > utc_now())
 
 
-async def standing(connection: AsyncConnection, token_id: str, agent_id: str) -> Standing:
-    row = (await connection.execute(_STANDING, {"token": token_id, "agent": agent_id})).one_or_none()
+def standing(connection: Connection, token_id: str, agent_id: str) -> Standing:
+    row = connection.execute(_STANDING, {"token": token_id, "agent": agent_id}).one_or_none()
     if row is None:
         return Standing(token_is_valid=False, agent_is_gone=True)
     revoked_at, expires_at, state = row
     return Standing(_is_valid(revoked_at, expires_at), state == AgentState.ARCHIVED)
 
 
-async def history(connection: AsyncConnection, session_id: str, last: int) -> list[tuple[str, str]]:
+def history(connection: Connection, session_id: str, last: int) -> list[tuple[str, str]]:
     """The last messages of a session as (author, content), oldest first."""
-    rows = await connection.execute(_HISTORY, {"session": session_id, "last": last})
+    rows = connection.execute(_HISTORY, {"session": session_id, "last": last})
     return [(author, content) for author, content in reversed(rows.all())]
 
 
-async def find_request(connection: AsyncConnection, user_id: str, request_id: str) -> Earlier | None:
+def find_request(connection: Connection, user_id: str, request_id: str) -> Earlier | None:
     """The run of this user that holds the `request_id`."""
-    row = (await connection.execute(_REQUEST, {"user": user_id, "request": request_id})).one_or_none()
+    row = connection.execute(_REQUEST, {"user": user_id, "request": request_id}).one_or_none()
     return None if row is None else Earlier(row[0], row[1], RunStatus(row[2]), row[3])

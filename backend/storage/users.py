@@ -7,8 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Boolean, ColumnElement, bindparam, func, insert, or_, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Boolean, ColumnElement, Connection, bindparam, func, insert, or_, select, true, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.storage.ids import is_id, new_id
@@ -78,22 +77,22 @@ _FIND_VIEWER = (
 )
 
 
-async def find_viewer(connection: AsyncConnection, secret: str) -> Viewer | None:
+def find_viewer(connection: Connection, secret: str) -> Viewer | None:
     """Whose token this is; None if it is unknown, expired or revoked."""
     wanted = {"token_sha256": token_hash(secret), "now": utc_now()}
-    row = (await connection.execute(_FIND_VIEWER, wanted)).first()
+    row = connection.execute(_FIND_VIEWER, wanted).first()
     return None if row is None else Viewer(*row)
 
 
-async def users_exist(connection: AsyncConnection) -> bool:
-    return bool((await connection.execute(select(func.count()).select_from(User))).scalar_one())
+def users_exist(connection: Connection) -> bool:
+    return bool(connection.execute(select(func.count()).select_from(User)).scalar_one())
 
 
-async def add_user(connection: AsyncConnection, email: str, *, name: str = "", is_admin: bool = False) -> str:
+def add_user(connection: Connection, email: str, *, name: str = "", is_admin: bool = False) -> str:
     """Adds a user and gives the id; `IntegrityError` if the address is taken."""
     user_id = new_id("usr")
     address = email.lower()
-    await connection.execute(
+    connection.execute(
         insert(User).values(
             id=user_id,
             email=address,
@@ -105,15 +104,13 @@ async def add_user(connection: AsyncConnection, email: str, *, name: str = "", i
     return user_id
 
 
-async def issue_token(
-    connection: AsyncConnection, user_id: str, name: str, ttl_s: int | None
-) -> tuple[Token, str]:
+def issue_token(connection: Connection, user_id: str, name: str, ttl_s: int | None) -> tuple[Token, str]:
     """A new token and its secret, which is stored nowhere."""
     secret = "sg_" + secrets.token_urlsafe(32)
     now = utc_now()
     expires_at = None if ttl_s is None else now + timedelta(seconds=ttl_s)
     token = Token(new_id("tok"), user_id, name, expires_at, None, now)
-    await connection.execute(
+    connection.execute(
         insert(ApiToken).values(
             id=token.id,
             user_id=user_id,
@@ -126,9 +123,7 @@ async def issue_token(
     return token, secret
 
 
-async def list_tokens(
-    viewer: Viewer, connection: AsyncConnection, *, after: Position | None, limit: int
-) -> list[Token]:
+def list_tokens(viewer: Viewer, connection: Connection, *, after: Position | None, limit: int) -> list[Token]:
     """Newest first, one more than `limit` if there are more."""
     query = (
         select(
@@ -143,14 +138,14 @@ async def list_tokens(
         .order_by(ApiToken.created_at.desc(), ApiToken.id.desc())
         .limit(limit + 1)
     )
-    return [Token(*row) for row in await connection.execute(query)]
+    return [Token(*row) for row in connection.execute(query)]
 
 
-async def revoke_token(viewer: Viewer, connection: AsyncConnection, token_id: str) -> bool:
+def revoke_token(viewer: Viewer, connection: Connection, token_id: str) -> bool:
     """Whether there is such a token; to revoke it twice changes nothing."""
     if not is_id(token_id, "tok"):
         return False
-    done = await connection.execute(
+    done = connection.execute(
         update(ApiToken)
         .where(ApiToken.id == token_id, owned(viewer, ApiToken.user_id))
         .values(revoked_at=func.coalesce(ApiToken.revoked_at, utc_now()))

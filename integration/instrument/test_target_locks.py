@@ -36,7 +36,7 @@ def writes(database: Path) -> bool:
 def test_writers_are_kept_out_until_they_are_let_in(tmp_path: Path, database: Path) -> None:
     """The times of both are told, on the clock of this machine; a second lock is a defect of ours."""
     before = time.monotonic_ns()
-    with Locks(tmp_path, f"sqlite+aiosqlite:///{database}") as locks:
+    with Locks(tmp_path, f"sqlite:///{database}") as locks:
         locked_ns = locks.lock(60)
         locked = writes(database)
         with pytest.raises(InvalidRun, match="the lock is held already"):

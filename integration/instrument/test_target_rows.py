@@ -24,7 +24,7 @@ def test_rows_are_read_beside_an_open_writer(tmp_path: Path) -> None:
         writer.commit()
         writer.execute(insert, ("exe_3", "RUNNING", None, '{"message": "late"}'))
 
-        rows = read_executions(f"sqlite+aiosqlite:///{path}")
+        rows = read_executions(f"sqlite:///{path}")
 
     assert rows == [
         ExecutionRow("exe_1", "COMPLETED", None, "sim:n=1", ""),

@@ -54,7 +54,7 @@ class Running:
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[Running]:
     """`python -m backend migrate`, `demo`, and then `python -m backend` on a free port."""
-    env = environment({"BACKEND_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/b.db", "BACKEND_PORT": "0"})
+    env = environment({"BACKEND_DATABASE_URL": f"sqlite:///{tmp_path}/b.db", "BACKEND_PORT": "0"})
     base = [sys.executable, "-m", "backend"]
     subprocess.run([*base, "migrate"], cwd=ROOT, env=env, check=True, timeout=60)
     demo = subprocess.run(

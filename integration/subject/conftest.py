@@ -126,7 +126,7 @@ def slow(session_service: Service) -> Agent:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database with the newest schema, to be copied."""
     path = tmp_path_factory.mktemp("migrated") / "backend.db"
-    migrate(f"sqlite+aiosqlite:///{path}")
+    migrate(f"sqlite:///{path}")
     return path
 
 

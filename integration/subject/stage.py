@@ -79,12 +79,12 @@ def once(make: Callable[[Measured], T]) -> Callable[[Measured], T]:
 @once
 def sqlite_seed(measured: Measured) -> Seed:
     """The file that every server of this suite begins with a copy of."""
-    url = "sqlite+aiosqlite:///{scratch}/backend.db"
+    url = "sqlite:///{scratch}/backend.db"
     config = bundled(PEOPLE, {"BACKEND_DATABASE_URL": url})
     folder = measured.folder / "seed"
     file = folder / "scratch" / "backend.db"
     file.parent.mkdir(parents=True)
-    migrate(f"sqlite+aiosqlite:///{file}")
+    migrate(f"sqlite:///{file}")
     made = measured.run(config, "seed", "backend", "demo", "--users", str(PEOPLE), "--json")
     assert made.returncode == 0, made.stderr
     demo = folder / "demo.json"

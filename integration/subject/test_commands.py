@@ -34,7 +34,7 @@ class Command:
 
     @property
     def url(self) -> str:
-        return f"sqlite+aiosqlite:///{self.database}"
+        return f"sqlite:///{self.database}"
 
     @property
     def database(self) -> Path:

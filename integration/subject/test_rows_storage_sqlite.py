@@ -121,7 +121,7 @@ def start(how: str, measured: Measured) -> Start:
     shutil.copy(source, database)
     SPOILT[how](database)
     before = database.read_bytes() if database.exists() else None
-    config = bundled(1, {"BACKEND_DATABASE_URL": f"sqlite+aiosqlite:///{database}"})
+    config = bundled(1, {"BACKEND_DATABASE_URL": f"sqlite:///{database}"})
     config = replace(config, python=unprivileged_python(folder))
     done = measured.run(config, folder.name, "backend", "serve")
     if database.parent.exists():
