@@ -91,8 +91,12 @@ def full(limit_s: float) -> float:
     uvloop reads its clock once an iteration and in whole milliseconds: `current_time()` is a little in the
     past, and a timer that counts from there is early by as much.
     """
-    behind_s = time.monotonic() - anyio.current_time()
-    return limit_s + min(max(behind_s, 0.0), _MOST_BEHIND_S)
+    now_s = anyio.current_time()
+    return _due(now_s, limit_s) - now_s
+
+
+def _due(now_s: float, limit_s: float) -> float:
+    return now_s + limit_s + min(max(time.monotonic() - now_s, 0.0), _MOST_BEHIND_S)
 
 
 def wind(clock: anyio.CancelScope, limit_s: float | None) -> bool:
@@ -103,7 +107,7 @@ def wind(clock: anyio.CancelScope, limit_s: float | None) -> bool:
     """
     if clock.cancel_called:
         return False
-    clock.deadline = math.inf if limit_s is None else anyio.current_time() + full(limit_s)
+    clock.deadline = math.inf if limit_s is None else _due(anyio.current_time(), limit_s)
     return True
 
 

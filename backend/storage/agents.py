@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select, true, update
 
 from backend.domain.governance import Maturity
 from backend.storage.ids import is_id, new_id
@@ -63,8 +64,8 @@ _SELECT = select(*_COLUMNS)
 _GET = _SELECT.where(AgentRegistry.id == bindparam("of"))  # built once: building costs as much as running
 
 
-def _visible(viewer: Viewer) -> ColumnElement[bool]:
-    return true() if viewer.is_admin else AgentRegistry.state != AgentState.ARCHIVED
+def _visible(is_admin: bool) -> ColumnElement[bool]:
+    return true() if is_admin else AgentRegistry.state != AgentState.ARCHIVED
 
 
 def add_agent(connection: Connection, creator_id: str, draft: AgentDraft) -> Agent:
@@ -110,20 +111,29 @@ def list_agents(
     limit: int,
 ) -> tuple[list[Agent], int]:
     """One page, newest first, and how many there are on all pages."""
-    wanted = [_visible(viewer)]
+    count, page = _listing(viewer.is_admin, state, maturity)
+    total = connection.execute(count).scalar_one()
+    rows = connection.execute(page, {"offset": offset, "limit": limit})
+    return [Agent(*row) for row in rows], total
+
+
+@cache  # three questions with a few answers each: building the queries costs as much as running them
+def _listing(
+    is_admin: bool, state: AgentState | None, maturity: Maturity | None
+) -> tuple[Select[int], Select[*tuple[Any, ...]]]:
+    """How many agents there are, and a page of them."""
+    wanted = [_visible(is_admin)]
     if state is not None:
         wanted.append(AgentRegistry.state == state)
     if maturity is not None:
         wanted.append(AgentRegistry.maturity_level == maturity)
-    count = select(func.count()).select_from(AgentRegistry).where(*wanted)
-    total = connection.execute(count).scalar_one()
     page = (
         _SELECT.where(*wanted)
         .order_by(AgentRegistry.created_at.desc(), AgentRegistry.id.desc())
-        .offset(offset)
-        .limit(limit)
+        .offset(bindparam("offset"))
+        .limit(bindparam("limit"))
     )
-    return [Agent(*row) for row in connection.execute(page)], total
+    return select(func.count()).select_from(AgentRegistry).where(*wanted), page
 
 
 def change_state(
