@@ -28,7 +28,7 @@ from backend.settings import Settings, StartupRefused, load_settings
         ("RATE_BURST", "1.5"),
         ("PROVIDER_MAX_ATTEMPTS", "6"),
         ("DATABASE_URL", "mysql://localhost/x"),
-        ("DATABASE_URL", "sqlite:///x.db"),
+        ("DATABASE_URL", "sqlite:x.db"),
         ("ALLOWED_ORIGINS", "https://app.example/path"),
         ("ALLOWED_ORIGINS", "app.example"),
         ("ALLOWED_ORIGINS", "https://app.example:port"),
