@@ -63,7 +63,7 @@ class Measured:
         """Measures the lines of these packages that run here from now on."""
         folder = self.folder / "pytest" / "coverage"
         self._recorder = Recorder(
-            phase=PHASE, folder=str(folder), app_dir=str(app_dir), source=source, mode="auto", probed=False
+            phase=PHASE, folder=str(folder), app_dir=str(app_dir), source=source, mode="auto", asked=False
         )
         self._recorder.start()
 

@@ -19,7 +19,7 @@ from integration.timing import PATIENCE_S, eventually
 from load.errors import TargetDown, UsageError
 from load.target.config import ROOT, TargetConfig
 from load.target.launch import Stopped, Target, last_save_of, launch, measured_command
-from load.target.parts import load_part
+from load.target.parts import find_parts, load_part
 
 APPS = Path(__file__).with_name("apps")
 SHOP = TargetConfig("shop.api:app", APPS, ready="/ready")
@@ -277,7 +277,7 @@ def test_a_command_is_measured_like_a_server(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stdout, done.stderr) == (3, "['a', 'b']\n", "")
-    (part,) = (path.with_suffix("") for path in (tmp_path / "coverage").glob("*.json"))
+    (part,) = find_parts(tmp_path)
     assert load_part(part).lines("tool.py") == {1, 2, 3}
 
 

@@ -46,6 +46,8 @@ class TargetConfig:
     source: tuple[str, ...] = ()
     """Packages whose lines are measured; empty: the top-level package of `app`."""
     coverage: CoverageMode = "auto"
+    probes: bool = True
+    """Count error paths, with or without coverage."""
     workers: int = 1
     drop_env: tuple[str, ...] = ()
     """Prefixes of inherited variables that the target must not see: its settings come from `env` alone."""

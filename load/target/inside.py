@@ -23,7 +23,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -37,10 +36,6 @@ ORPHAN_PATIENCE_S = 20.0
 CANNOT = 64
 LABEL_HEADER = b"x-load-scenario"
 SELFCHECK = "selfcheck"
-LABEL_CHARS = 120
-
-LABEL: ContextVar[str] = ContextVar("streamgauge_label", default="-")
-"""The scenario or test on whose behalf this code runs; tasks and threads started from it inherit it."""
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Awaitable[None]]
@@ -52,7 +47,7 @@ class Labelled:
     def __init__(self, app: App, recorder: Recorder) -> None:
         self._app = app
         self._recorder = recorder
-        self.in_flight = 0
+        self._probes = recorder.probes
 
     async def __call__(
         self, scope: Scope, receive: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]]
@@ -62,16 +57,17 @@ class Labelled:
             return
         for name, value in scope["headers"]:
             if name == LABEL_HEADER:
-                label = value.decode("latin-1")[:LABEL_CHARS]
-                LABEL.set(label)
-                self._recorder.selfcheck |= label == SELFCHECK
+                label = value.decode("latin-1")
+                self._probes.label.set(label)
+                if label == SELFCHECK:
+                    self._recorder.check_label()
                 break
         self._recorder.requests += 1
-        self.in_flight += 1
+        self._probes.in_flight += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self.in_flight -= 1
+            self._probes.in_flight -= 1
 
 
 def serve(spec: dict[str, Any], recorder: Recorder) -> None:
@@ -172,6 +168,27 @@ def recording() -> ModuleType:
     return module
 
 
+def hear_of_the_end(note: Callable[[], None]) -> None:
+    """Notes the first signal that ends a server, whatever handler that server sets for it."""
+    register = signal.signal
+
+    def noting(number: int, handler: Any) -> Any:
+        if number not in (signal.SIGTERM, signal.SIGINT) or not callable(handler):
+            return plain(register(number, handler))
+
+        def noted(number: int, frame: FrameType | None) -> None:
+            note()
+            handler(number, frame)
+
+        noted.noted = handler  # type: ignore[attr-defined]
+        return plain(register(number, noted))
+
+    def plain(previous: Any) -> Any:
+        return getattr(previous, "noted", previous)
+
+    signal.signal = noting  # type: ignore[assignment]
+
+
 def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
     sys.path[:] = [spec["app_dir"], *(entry for entry in sys.path if entry and Path(entry).resolve() != HERE)]
@@ -187,8 +204,11 @@ def main() -> None:
         app_dir=spec["app_dir"],
         source=spec["source"],
         mode=spec["coverage"],
-        probed=spec.get("ready") is not None,
+        asked=spec.get("ready") is not None,
+        probed=spec["probes"],
     )
+    if is_server:
+        hear_of_the_end(recorder.probes.stop)
     try:
         recorder.start()
     except module.CannotMeasure as why:

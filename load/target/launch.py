@@ -222,6 +222,7 @@ def inside(config: TargetConfig, folder: Path, phase: str, what: Mapping[str, ob
         "app_dir": str(config.app_dir.resolve()),
         "source": list(source),
         "coverage": config.coverage,
+        "probes": config.probes,
         **what,
     }
     return (str(config.python), str(INSIDE), json.dumps(spec))

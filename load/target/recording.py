@@ -6,8 +6,8 @@
 | 3.11 | `frames` (see frames.py) | its C tracer: lines after a cancel are lost, H3 tells |
 
 The data is coverage.py's in each case. Leaves `<phase>.<pid>` (complete when `final`), `<phase>.<pid>.last`
-(the state of the last periodic save, for a process that was killed) and `<phase>.<pid>.json` (what
-`parts.py` needs to check and join them).
+(the state of the last periodic save, for a process that was killed), `<phase>.<pid>.json` (what `parts.py`
+needs to check and join them) and `<phase>.<pid>.paths.json` (the error paths, see probing.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from load.target.probes import Probes
+    from load.target.probing import Probing
 
 HERE = Path(__file__).resolve().parent
 CANARY = "_streamgauge_canary"
@@ -54,9 +58,18 @@ class Recorder:
     """Measures this process from `start` to `finish` and keeps the data whatever happens in between."""
 
     def __init__(
-        self, *, phase: str, folder: str, app_dir: str, source: list[str], mode: str, probed: bool
+        self,
+        *,
+        phase: str,
+        folder: str,
+        app_dir: str,
+        source: list[str],
+        mode: str,
+        asked: bool,
+        probed: bool = False,
     ) -> None:
-        """`mode` is `auto`, `branch` or `off`; `probed`: a labelled request will come first."""
+        """`mode` is `auto`, `branch` or `off`; `asked`: a labelled request will come first; `probed`: count
+        error paths, of packages that are imported after `start`."""
         self.app_dir = Path(app_dir)
         self.source = source
         self.mode = mode
@@ -65,6 +78,10 @@ class Recorder:
         self.requests = 0
         self.selfcheck = False
         """The labelled request of the start-up was seen."""
+        self.probes: Probes = neighbour("probes").Probes()
+        self._probing: Probing | None = None
+        self._probed = probed
+        self._canary: ModuleType | None = None
         self._engine: Engine | None = None
         self._done = threading.Event()
         self._saver = threading.Thread(target=self._save_periodically, name="coverage-saver", daemon=True)
@@ -80,34 +97,51 @@ class Recorder:
             "sources": {},
             "changed": [],
             "replaced": False,
-            "asked": probed,
+            "asked": asked,
             "canary": relative(HERE / "canary.py", self.app_dir),
             "final": False,
         }
 
     def start(self) -> None:
         """Raises `CannotMeasure` when the right figures cannot be had."""
-        if self.mode != "off":
+        measured = self.mode != "off"
+        if measured or self._probed:
             self._facts["sources"] = hashes(self.source, self.app_dir)
+        if self._probed:
+            probing = neighbour("probing")
+            sources = self._facts["sources"]
+            self._probing = probing.Probing(self.probes, self.source, self.app_dir, sources, neighbour)
+        if measured:
             self._engine = self._chosen_engine()
             self._engine.start()
             self._facts["core"] = self._engine.core
+        if self._probing is not None:
+            self._probing.start()
+        if measured or self._probed:
             self._sing()
             self._saver.start()
         self._write_facts()
+
+    def check_label(self) -> None:
+        """The labelled request of the start-up is served now: a failure must be counted under its label."""
+        self.selfcheck = True
+        if self._canary is not None:
+            self._canary.cry()
 
     def finish(self) -> None:
         """Nothing may interrupt this: the data of the whole lifetime is written here."""
         self._done.set()
         self._facts["final"] = True
-        if self._engine is not None:
+        if self._saver.is_alive():
             self._saver.join()
+        if self._engine is not None:
             self._facts["replaced"] = not self._engine.stop()
             self._engine.save()
             now = hashes(self.source, self.app_dir)
             was = self._facts["sources"]
             self._facts["changed"] = sorted(name for name in was | now if was.get(name) != now.get(name))
         self._write_facts()
+        self._write_paths()
         self._last.unlink(missing_ok=True)
 
     @property
@@ -126,7 +160,11 @@ class Recorder:
         return CoverageEngine(self.data_file, self._facts)
 
     def _sing(self) -> None:
-        canary = neighbour("canary", CANARY)
+        if self._probing is not None:
+            canary = self._probing.canary(HERE / "canary.py", CANARY)
+        else:
+            canary = neighbour("canary", CANARY)
+        self._canary = canary
         try:
             from sqlalchemy.util import await_only, greenlet_spawn
         except ImportError:
@@ -135,14 +173,17 @@ class Recorder:
             canary.sing(greenlet_spawn, await_only)
 
     def _save_periodically(self) -> None:
-        assert self._engine is not None
         while not self._done.wait(SAVE_EVERY_S):
-            self._engine.save()
-            # Only this thread writes the data file while the app runs: its copy is consistent.
-            replace(self._last, lambda temporary: shutil.copyfile(self.data_file, temporary))
+            if self._engine is not None:
+                self._engine.save()
+                # Only this thread writes the data file while the app runs: its copy is consistent.
+                replace(self._last, lambda temporary: shutil.copyfile(self.data_file, temporary))
             self._write_facts()
+            self._write_paths()
 
     def _write_facts(self) -> None:
+        if self._probing is not None:
+            self._facts |= self._probing.facts()
         facts = self._facts | {
             "requests": self.requests,
             "selfcheck": self.selfcheck,
@@ -150,6 +191,14 @@ class Recorder:
         }
         path = self.data_file.with_name(self.data_file.name + ".json")
         replace(path, lambda temporary: temporary.write_text(json.dumps(facts)))
+
+    def _write_paths(self) -> None:
+        if self._probing is None:
+            return
+        head = json.dumps({name: self._facts[name] for name in ("phase", "pid", "python", "core", "final")})
+        text = f"{head[:-1]}, {self._probing.part()[1:]}"
+        path = self.data_file.with_name(self.data_file.name + ".paths.json")
+        replace(path, lambda temporary: temporary.write_text(text))
 
 
 class CoverageEngine:
@@ -219,7 +268,7 @@ class FrameEngine:
         self._names = names
         self._data = coverage.CoverageData(str(data_file))
         self._data.set_context(facts["phase"])
-        self._tracer = neighbour("frames", "_streamgauge_frames").FrameTracer(names.__contains__)
+        self._tracer = neighbour("frames").FrameTracer(names.__contains__)
 
     def start(self) -> None:
         self._tracer.start()
@@ -234,12 +283,16 @@ class FrameEngine:
         self._data.write()
 
 
-def neighbour(name: str, alias: str) -> ModuleType:
-    """A file beside this one, under a name that no app has."""
+def neighbour(name: str, alias: str = "") -> ModuleType:
+    """A file beside this one, under a name that no app has; the same module each time."""
+    alias = alias or f"_streamgauge_{name}"
+    if alias in sys.modules:
+        return sys.modules[alias]
     spec = importlib.util.spec_from_file_location(alias, HERE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[alias] = module
     spec.loader.exec_module(module)
     return module
 
