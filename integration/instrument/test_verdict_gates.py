@@ -55,13 +55,6 @@ def test_without_any_data_everything_is_missed() -> None:
     )
 
 
-@pytest.mark.parametrize("value", [101, -1, "90", True, None])
-def test_a_minimum_that_is_no_percentage_is_refused(value: object) -> None:
-    """It would hold for ever, or never."""
-    with pytest.raises(ValueError, match=r"the minimum of \* is .*, not a percentage from 0 to 100"):
-        missed({"*": value}, LINES, LINES)  # type: ignore[dict-item]
-
-
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -81,3 +74,21 @@ def test_a_miss_is_one_line() -> None:
     """With the figure, or that there is none."""
     assert str(Miss("shop/api/", 90, 89.99)) == "shop/api/ 89.9 % < 90 %"
     assert str(Miss("shop/a.py", 75, None)) == "shop/a.py is not in the coverage data (minimum 75 %)"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("shop/web/a.py", "shop/api/a.py"),  # moved
+        ("shop/api/bb.py", "shop/api/b.py"),  # renamed in its folder
+        ("shop/api/orders.py", None),
+    ],
+)
+def test_a_file_that_was_renamed_is_named_with_what_it_may_be_now(name: str, expected: str | None) -> None:
+    """Its minimum is missed, and the reader sees both names."""
+    (miss,) = missed({name: 10}, LINES, LINES)
+
+    assert miss.perhaps == expected
+    if expected:
+        assert str(miss).startswith(name)
+        assert str(miss).endswith(f"was it renamed to {expected}?")

@@ -28,13 +28,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """note: accuracy and what else must be known to read it. brief: also on the console."""
+    """note: accuracy and what else must be known to read it. brief: also on the console. folded: long, so
+    only in the page, and closed there."""
 
     title: str
     note: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     brief: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

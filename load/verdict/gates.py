@@ -8,7 +8,8 @@ but is not in the data is a miss: not 0 %, and not passed over.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 EACH_FILE = "*"
 EXEMPT_NAME = "__main__.py"
@@ -23,10 +24,13 @@ class Miss:
     minimum: float
     percent: float | None
     """None: not in the data."""
+    perhaps: str | None = field(default=None, compare=False)
+    """A file that is in the data and has a name much like it."""
 
     def __str__(self) -> str:
         if self.percent is None:
-            return f"{self.name} is not in the coverage data (minimum {self.minimum:g} %)"
+            renamed = f"; was it renamed to {self.perhaps}?" if self.perhaps else ""
+            return f"{self.name} is not in the coverage data (minimum {self.minimum:g} %){renamed}"
         return f"{self.name} {shown(self.percent)} < {self.minimum:g} %"
 
 
@@ -35,19 +39,25 @@ def missed(
 ) -> tuple[Miss, ...]:
     """Every minimum that `lines` misses: (covered, executable) lines by file.
 
-    `sources` are the files that must be in the data. Raises `ValueError` for a minimum that is no percentage.
+    `sources` are the files that must be in the data.
     """
-    for name, value in minimum.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-            raise ValueError(f"the minimum of {name} is {value!r}, not a percentage from 0 to 100")
     found = []
     for name, value in minimum.items():
         if name == EACH_FILE:
             names = sorted(file for file in {*lines, *sources} if not exempt(file))
             found += [Miss(file, value, percent(lines, file)) for file in names]
         else:
-            found.append(Miss(name, value, percent(lines, name)))
+            found.append(Miss(name, value, percent(lines, name), _like(name, lines.keys() - minimum.keys())))
     return tuple(miss for miss in found if miss.percent is None or miss.percent < miss.minimum)
+
+
+def _like(name: str, others: Iterable[str]) -> str | None:
+    """The same file elsewhere, or one beside it of a name much like it."""
+    folder, _, file = name.rpartition("/")
+    moved = [other for other in sorted(others) if other.rpartition("/")[2] == file]
+    beside = {other.rpartition("/")[2]: other for other in others if other.rpartition("/")[0] == folder}
+    like = [beside[other] for other in get_close_matches(file, beside, n=1)]
+    return next(iter([*moved, *like]), None)
 
 
 def percent(lines: Mapping[str, tuple[int, int]], name: str) -> float | None:
