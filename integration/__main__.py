@@ -5,28 +5,33 @@ Suites run one after the other, each in a pytest of its own: what the gate judge
 Further arguments go to each pytest; with a path, `-k` or the like it is one plain pytest, and nothing is
 judged or written.
 
-Leaves in `reports/integration/`: coverage.json, junit.xml, summary.md, `coverage/` (the parts, which a load
+Leaves in `reports/integration/`: coverage.json, errorpaths.json, junit.xml, summary.md, `coverage/` (the parts, which a load
 run joins with its own) and `targets/` (the logs of the processes that tests started).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from integration.covered import FOLDER_VARIABLE, PHASE
 from integration.summary import Suite, console_lines, counted, markdown, merge_junit
-from load.errors import ExitCode, InvalidRun
+from load.errors import ExitCode, InvalidRun, UsageError
+from load.joint import of_tests_alone
+from load.report.paths import to_plain
+from load.report.store import write_atomically
+from load.scenarios.own import read_bundled_rules
 from load.target.config import ROOT, bundled
 from load.target.launch import measured_command
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.verdict.gates import missed
+from load.verdict.pathgates import early
 
 SUITES = ("subject", "instrument", "runs")
 MEASURED_SUITE = "subject"
@@ -97,6 +102,11 @@ def junit_of(suite: str) -> Path:
 def conclude(suites: Sequence[Suite]) -> int:
     failed = [suite for suite in suites if suite.exit_code != 0]
     misses: tuple[str, ...] = ()
+    try:
+        rules = read_bundled_rules()
+    except UsageError as error:
+        say(str(error))
+        return ExitCode.USAGE
     summary: CoverageSummary | None = None
     invalid: tuple[str, ...] = ()
     try:
@@ -106,25 +116,21 @@ def conclude(suites: Sequence[Suite]) -> int:
     else:
         invalid = tuple(f"{check}: {result}" for check, result in summary.checks.items() if result != "ok")
     if summary is not None and summary.usable:
-        try:
-            misses = tuple(str(miss) for miss in missed(minimum(), summary.lines, summary.sources))
-        except (KeyError, ValueError) as error:
-            say(f"pyproject.toml, [tool.streamgauge.coverage]: {error}")
-            return ExitCode.USAGE
-    (FOLDER / "summary.md").write_text(markdown(suites, summary, misses, invalid))
-    for line in console_lines(suites, summary, misses, invalid):
+        found = missed(rules.integration_minimum, summary.lines, summary.sources)
+        misses = tuple(str(miss) for miss in found)
+    paths = of_tests_alone(FOLDER, rules)
+    if paths is not None:
+        write_atomically(FOLDER / "errorpaths.json", json.dumps(to_plain(paths), indent=1))
+        invalid += tuple(f"{name}: {result}" for name, result in paths.checks.items() if result != "ok")
+        misses += tuple(finding.reason for finding in early(paths))
+    (FOLDER / "summary.md").write_text(markdown(suites, summary, misses, invalid, paths))
+    for line in console_lines(suites, summary, misses, invalid, paths):
         say(line)
     if failed:
         return ExitCode.BEHAVIOUR
     if invalid:
         return ExitCode.INVALID
     return ExitCode.OBJECTIVE if misses else ExitCode.PASS
-
-
-def minimum() -> dict[str, float]:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    found: dict[str, float] = settings["tool"]["streamgauge"]["coverage"]["integration_minimum"]
-    return found
 
 
 def gather(targets: Path) -> list[Path]:

@@ -11,7 +11,10 @@ from junitparser import JUnitXml
 
 from integration.clocks import PROPERTY, Observed
 from load.target.parts import CoverageSummary
+from load.verdict.errorpaths import ErrorPaths
 from load.verdict.gates import percent, shown
+from load.verdict.pathgates import shown as shown_path
+from load.verdict.pathgates import unreached_by_integration
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def console_lines(
     coverage: CoverageSummary | None,
     misses: Sequence[str],
     invalid: Sequence[str],
+    paths: ErrorPaths | None = None,
 ) -> list[str]:
     """The outcome first, then the suites, then coverage by folder, then what is wrong."""
     lines = ["", outcome(suites, misses, invalid)]
@@ -75,6 +79,8 @@ def console_lines(
         lines += [f"  {folder:<40}{told(coverage, folder):>8}" for folder in folders(coverage)]
         lines.append(f"  {'all':<40}{whole(coverage):>8}")
         lines += [f"not joined: {part}" for part in coverage.left_out]
+    if paths is not None:
+        lines.append(reached(paths))
     lines += [f"coverage is unusable: {reason}" for reason in invalid]
     lines += [f"below its minimum: {miss}" for miss in misses]
     return lines
@@ -85,6 +91,7 @@ def markdown(
     coverage: CoverageSummary | None,
     misses: Sequence[str],
     invalid: Sequence[str],
+    paths: ErrorPaths | None = None,
 ) -> str:
     """The same, with every file and every clock."""
     lines = [f"# {outcome(suites, misses, invalid)}", ""]
@@ -93,10 +100,10 @@ def markdown(
     lines += ["", *(f"- coverage is unusable: {reason}" for reason in invalid)]
     lines += [f"- below its minimum: {miss}" for miss in misses]
     if coverage is not None and coverage.usable:
-        reached = f"Lines reached by `integration/subject` alone: {whole(coverage)}"
+        alone = f"Lines reached by `integration/subject` alone: {whole(coverage)}"
         lines += [
             "",
-            f"{reached} (Python {coverage.python}, core {coverage.core}, {len(coverage.files)} files).",
+            f"{alone} (Python {coverage.python}, core {coverage.core}, {len(coverage.files)} files).",
             "",
             "| file | lines | covered |",
             "|---|---|---|",
@@ -104,6 +111,9 @@ def markdown(
         for name, (covered, executable) in coverage.lines.items():
             lines.append(f"| {name} | {covered} of {executable} | {told(coverage, name)} |")
         lines += ["", *(f"- not joined: {part}" for part in coverage.left_out)]
+    if paths is not None:
+        lines += ["", f"{reached(paths)[:1].upper()}{reached(paths)[1:]}. Not reached:", ""]
+        lines += [f"- {shown_path(path)}" for path in unreached_by_integration(paths)]
     clocks = [one for suite in suites for one in suite.clocks]
     if clocks:
         lines += ["", "| clock | set to, ms | fired | at, ms | late by at most |", "|---|---|---|---|---|"]
@@ -112,6 +122,12 @@ def markdown(
             at = f"{one.least_ms} to {one.most_ms}"
             lines.append(f"| {one.name} | {one.limit_ms} | {one.times} | {at} | {late} |")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def reached(paths: ErrorPaths) -> str:
+    missing = len(unreached_by_integration(paths))
+    count = len(paths.paths)
+    return f"error paths reached by integration/subject alone: {count - missing} of {count}"
 
 
 def outcome(suites: Sequence[Suite], misses: Sequence[str], invalid: Sequence[str]) -> str:

@@ -25,6 +25,8 @@ def watch(run: LoadRun, runner: Runner, stop: Callable[[], None]) -> None:
     """Calls `stop` when the target is gone; shows progress."""
     started = shown = time.monotonic()
     while run.verdict is None:
+        if run.ledger.steady_until_ns is None:
+            run.users.append((time.monotonic_ns(), runner.user_count))
         gevent.sleep(WATCH_S)
         gone = run.target_gone(REFUSALS_IN_A_ROW) or run.provider_died
         if gone and run.ledger.steady_until_ns is None:

@@ -13,9 +13,12 @@ from typing import Final
 
 from load.drivers.route import proxy_for
 from load.errors import ExitCode, InvalidRun
+from load.joint import findings as joint_findings
+from load.joint import join
 from load.loadrun import LoadRun
 from load.report import console, render
 from load.report.document import RunFacts, TargetFacts, build
+from load.report.paths import summary_of
 from load.report.recorder import write_recording
 from load.target.config import ROOT
 from load.target.journal import Journal
@@ -58,6 +61,10 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     coverage, absent = _coverage(run)
     if absent and run.options.host is None and run.options.coverage != "off":
         findings.append(_invalid(f"selfcheck: {absent}"))
+    joint = join(run.folder, coverage, run.rules, began_ns=run.began_ns, users=run.users)
+    plain = joint.plain
+    if run.target is not None:
+        findings.extend(joint_findings(joint, run.rules, rows=run.needed_rows() if whole else ()))
     results = run.results() if whole else ()
     findings.extend(missed(results))
     run.verdict = judge(findings, run.options.undecided)
@@ -82,6 +89,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         target_cpu_s=None if run.target is None else round(run.target.facts()["cpu_s"], 3),
         provider_cpu_s=None if journal is None else round(journal.cpu_s, 3),
         coverage=coverage,
+        errorpaths=None if plain is None else summary_of(plain),
         coverage_absent=absent,
         undisturbed=run.undisturbed,
         recordings=recordings,
@@ -96,8 +104,8 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     document = build(facts, run.ledger.run, run.ledger.outcomes, run.verdict)
     console.show(document, run.folder)
     try:
-        render.write_document(run.folder, document)
-        failures = render.render_all(run.folder, document)
+        render.write_document(run.folder, document, plain)
+        failures = render.render_all(run.folder, document, plain)
     except OSError as error:
         failures = (f"{run.folder / 'run.json'}: {error.strerror}",)
     if failures:

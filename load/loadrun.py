@@ -36,6 +36,7 @@ from load.verdict.behaviour import Needed
 from load.verdict.crew import Crew
 from load.verdict.judge import Verdict
 from load.verdict.objective import Objective
+from load.verdict.rules import Rules
 from load.verdict.slo import Result, evaluate
 from load.verdict.validity import late_budget_ns
 
@@ -46,11 +47,12 @@ WHOLE_FROM_WALKERS: Final = 20
 
 @dataclass(slots=True)
 class LoadRun:
-    """not_checkable: as in `RunFacts`. asked: scenarios that must have come. walkers: failure users.
-    conversations: how many there were to choose from. before: what the target held when nobody had
-    come, None where we may not look. verdict: None until `conclude`. gone: why the target counts as
-    down, None while it does not. expected_to_end: it was told to stop. crew: the workers that measured
-    for it, None where this process does.
+    """not_checkable: as in `RunFacts`. asked: scenarios that must have come. rules: what must be covered.
+    walkers: failure users. users: how many there were from each moment (monotonic) on. conversations: how
+    many there were to choose from. before: what the target held when nobody had come, None where we may not
+    look. verdict: None until `conclude`. gone: why the target counts as down, None while it does not.
+    expected_to_end: it was told to stop. crew: the workers that measured for it, None where this process
+    does.
     """
 
     options: Options
@@ -67,6 +69,8 @@ class LoadRun:
     asked: tuple[str, ...] = ()
     not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     objectives: tuple[Objective, ...] = ()
+    rules: Rules = field(default_factory=Rules)
+    users: list[tuple[int, int]] = field(default_factory=list)
     walkers: int = 0
     conversations: int = 0
     before: Rest | None = None
@@ -166,18 +170,29 @@ class LoadRun:
 
     def needed(self) -> tuple[Needed, ...]:
         """The rows that this run has to reach: all of them, unless it is short, small or a part."""
+        return needed(self.ledger.outcomes.rows, while_measuring=self._is_whole)
+
+    def needed_rows(self) -> frozenset[str]:
+        """Ids of docs/errors.md, every path of which the load has to reach."""
+        return frozenset(row.id for row in self.needed()) if self._is_whole else frozenset()
+
+    @property
+    def _is_whole(self) -> bool:
         options, steady_s = self.options, self.steady_s
         whole = options.host is None and options.failures == "all" and not options.scenarios
         long = steady_s is not None and steady_s >= WHOLE_FROM_S
-        return needed(
-            self.ledger.outcomes.rows, while_measuring=whole and long and self.walkers >= WHOLE_FROM_WALKERS
-        )
+        return whole and long and self.walkers >= WHOLE_FROM_WALKERS
 
     @property
     def steady_s(self) -> float | None:
         """Length of the measuring window; None when it never opened."""
         windows, end = self.ledger.windows, self.ledger.steady_until_ns
         return None if windows is None or end is None else (end - windows.from_ns) / 1e9
+
+    @property
+    def began_ns(self) -> int:
+        """When the users began to come, or the run where none did."""
+        return self.users[0][0] if self.users else self._started_ns
 
     @property
     def undisturbed(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ from load.report.console import say
 from load.scenarios.base import AgentUser, Session
 from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
-from load.scenarios.own import Own, read_own
+from load.scenarios.own import Own, read_bundled_rules, read_own
 from load.scenarios.planned import kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
 from load.scenarios.replay import read_offsets
@@ -407,6 +407,7 @@ class Plugin:
         if options.host is not None:
             announce(options, kinds, prepared.session.failures)
         run.objectives = self.objectives
+        run.rules = read_bundled_rules() if self.own is None else self.own.rules
         if options.is_open:
             users = crowd(options, kinds)
             self.parsed.num_users, self.parsed.spawn_rate = users, max(options.spawn_rate, OPEN_SPAWN_RATE)

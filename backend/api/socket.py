@@ -60,7 +60,7 @@ class Socket:
         try:
             with anyio.fail_after(self._send_timeout_s):
                 await self.send_raw(orjson.dumps(frame))
-        except TimeoutError as late:  # C11
+        except TimeoutError as late:
             raise SlowConsumer from late
 
     async def close(self, code: int, reason: str = "") -> None:
@@ -71,7 +71,7 @@ class Socket:
         try:
             with anyio.fail_after(self._send_timeout_s):
                 await self._websocket.close(code, reason)
-        except TimeoutError:  # C11
+        except TimeoutError:
             self.abort()
         except (WebSocketDisconnect, RuntimeError):
             log.debug("close_after_disconnect")

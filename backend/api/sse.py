@@ -80,7 +80,7 @@ class EventStream(Response):
             try:
                 with anyio.fail_after(self._runs.settings.send_timeout):
                     await self._put(_HEARTBEAT)
-            except TimeoutError:  # C11
+            except TimeoutError:
                 self._give_up(scope)
 
     async def _watch(self, receive: Receive) -> None:

@@ -42,7 +42,7 @@ class Connections:
             )
         if self._admitted >= self.cap:
             self._per_user.give_back(user_id)
-            raise Problem(ErrorCode.CAPACITY, f"{self.cap} connections at once")  # H9 S7
+            raise Problem(ErrorCode.CAPACITY, f"{self.cap} connections at once")  # S7
         self._admitted += 1
 
     def give_back(self, user_id: str) -> None:

@@ -57,7 +57,7 @@ class Settlement:
                 return await retrying(lambda: self._write(ending))
         except StorageUnavailable:  # D3 D5
             return None
-        except TimeoutError:  # D3
+        except TimeoutError:
             return None
 
     def unsettled(self) -> list[str]:

@@ -201,4 +201,4 @@ async def _content(pieces: AsyncGenerator[Piece, None]) -> Piece:
     async for piece in pieces:
         if piece.text or piece.finish is not None:
             return piece
-    raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED)  # P10
+    raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED)

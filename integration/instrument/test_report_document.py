@@ -45,6 +45,7 @@ def test_members_of_format_1() -> None:
         "reconciliation",
         "generator",
         "coverage",
+        "errorpaths",
         "provenance",
         "tallies",
         "health",

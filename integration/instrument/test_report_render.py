@@ -137,7 +137,7 @@ class TestAll:
         """Any report can be made again from run.json."""
         render = dict(RENDERINGS)[name]
 
-        assert render(orjson.loads(to_json(made))) == render(made)
+        assert render(orjson.loads(to_json(made)), None) == render(made, None)
 
 
 class TestHtml:

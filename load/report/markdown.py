@@ -22,7 +22,8 @@ def render(told: Sheet) -> str:
     lines += ["", "## At a glance", "", "| figure | value | of |", "|:--|--:|:--|"]
     lines += [_row((tile.label, tile.value, tile.note)) for tile in told.tiles]
     for table in told.tables:
-        lines += _table(table)
+        if not table.folded:
+            lines += _table(table)
     return _cut(lines)
 
 

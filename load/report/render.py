@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 from jinja2 import TemplateError
@@ -12,28 +12,32 @@ from jinja2 import TemplateError
 from load.errors import InvalidRun
 from load.report import html, junit, markdown
 from load.report.document import FORMAT, Document
+from load.report.paths import Map
 from load.report.sheet import sheet
 from load.report.store import point_latest, write_atomically
 
-RENDERINGS: Final[tuple[tuple[str, Callable[[Document], str | bytes]], ...]] = (
-    ("summary.md", lambda document: markdown.render(sheet(document))),
-    ("junit.xml", junit.render),
-    ("report.html", lambda document: html.render(sheet(document))),
+Render: TypeAlias = Callable[[Document, Map | None], str | bytes]
+RENDERINGS: Final[tuple[tuple[str, Render], ...]] = (
+    ("summary.md", lambda document, found: markdown.render(sheet(document, found))),
+    ("junit.xml", lambda document, _: junit.render(document)),
+    ("report.html", lambda document, found: html.render(sheet(document, found))),
 )
 
 
-def write_document(folder: Path, document: Document) -> None:
-    """`run.json`, then `latest`. Raises OSError."""
+def write_document(folder: Path, document: Document, found: Map | None = None) -> None:
+    """`errorpaths.json`, `run.json`, then `latest`. found: the whole map of error paths. Raises OSError."""
+    if found is not None:
+        write_atomically(folder / "errorpaths.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
     write_atomically(folder / "run.json", to_json(document))
     point_latest(folder)
 
 
-def render_all(folder: Path, document: Document) -> tuple[str, ...]:
-    """Every rendering of the document; one line for each file that could not be written."""
+def render_all(folder: Path, document: Document, found: Map | None = None) -> tuple[str, ...]:
+    """Every rendering of the document and the map; one line for each file that could not be written."""
     failed = []
     for name, render in RENDERINGS:
         try:
-            write_atomically(folder / name, render(document))
+            write_atomically(folder / name, render(document, found))
         except (OSError, TemplateError) as error:
             failed.append(f"{folder / name} was not written: {error}")
     return tuple(failed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from load.report import failures, sides, tables
+from load.report import failures, paths, sides, tables
 from load.report.document import Document
 from load.report.figures import HEADLINE
 from load.report.layout import Sheet, Tile, Told
@@ -28,8 +28,8 @@ MEANING: Final[Mapping[str, str]] = {
 }
 
 
-def sheet(document: Document) -> Sheet:
-    """The sheet of one document."""
+def sheet(document: Document, found: paths.Map | None = None) -> Sheet:
+    """The sheet of one document. found: the whole map of error paths, for the tables of single ones."""
     verdict = document["verdict"]
     all_tables = (
         tables.last_words(document),
@@ -42,6 +42,8 @@ def sheet(document: Document) -> Sheet:
         sides.reconciliation(document),
         failures.rows(document),
         failures.deadlines(document),
+        *([paths.overview(summary)] if (summary := document.get("errorpaths")) else []),
+        *([] if found is None else [paths.clocks(found), paths.every(found)]),
         tables.generator(document),
         tables.coverage(document),
         tables.settings(document),

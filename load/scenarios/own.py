@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from load.configuration import read_configuration
@@ -13,19 +13,21 @@ from load.options import Options
 from load.scenarios.accounts import Auth
 from load.scenarios.auth import BEARER, read_auth, tokens_of_environment
 from load.scenarios.plans import Plan, plan_of_protocol, read_plans
-from load.target.config import CoverageMode, TargetConfig, configured_target
+from load.target.config import ROOT, CoverageMode, TargetConfig, configured_target
+from load.verdict.rules import Rules, read_rules
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
     """target: None for a server that runs already. objectives: as they are written. where: the file that
-    says all this; empty for options."""
+    says all this; empty for options. rules: what must be covered."""
 
     target: TargetConfig | None
     auth: Auth
     plans: tuple[Plan, ...]
     objectives: tuple[str, ...] = ()
     where: str = ""
+    rules: Rules = field(default_factory=Rules)
 
     @contextmanager
     def naming(self, keys: str) -> Iterator[None]:
@@ -74,6 +76,7 @@ def read_own(options: Options) -> Own | None:
             plans,
             configuration.table.texts("objectives"),
             configuration.where,
+            read_rules(configuration.table),
         )
     if options.protocol is None:
         return None
@@ -91,3 +94,8 @@ def _covered(target: TargetConfig | None, options: Options) -> TargetConfig | No
     if target is None or target.command:
         return target
     return replace(target, coverage=cast("CoverageMode", options.coverage))
+
+
+def read_bundled_rules() -> Rules:
+    """What must be covered of the bundled backend."""
+    return read_rules(read_configuration(ROOT / "pyproject.toml").table)

@@ -10,16 +10,13 @@ from load.drivers.base import Drop
 from load.drivers.clock import now_ns
 from load.metrics.timeline import TerminalState
 from load.scenarios.expect import CUT_BY_US, DONE, Expect, error, refused
-from load.scenarios.profile import REPLAY_TTL_S, RESUME_GRACE_S
+from load.scenarios.profile import RESUME_GRACE_S
 from load.scenarios.rows.base import Walker, row
-from load.scenarios.rows.runs import check_stored, ended, resume, stored_outcome
+from load.scenarios.rows.runs import EVICTED_S, check_stored, ended, resume, stored_outcome
 
 WAYS: Final[tuple[Drop, ...]] = ("rst", "fin", "close")
 CONTINUE: Final = {"on_disconnect": "continue"}
 FAR_AHEAD: Final = 10_000
-
-EVICTED_S: Final = REPLAY_TTL_S + 0.3
-"""Behind what we see of the end; the target's clock began before."""
 
 LEFT: Final = ("CANCELLED", "client_disconnected")
 

@@ -19,6 +19,13 @@ def bad_rating(user: Walker, name: str, expect: Expect) -> None:
     user.call("POST", f"/api/agents/{user.agent('steady')}/feedback", body, expect=expect, scenario=name)
 
 
+@row("B1", refused(422, "invalid_request"), harmless=True)
+def no_rating(user: Walker, name: str, expect: Expect) -> None:
+    """A rating without one."""
+    body = {"execution_id": "exe_unknown", "feedback_type": "rating"}
+    user.call("POST", f"/api/agents/{user.agent('steady')}/feedback", body, expect=expect, scenario=name)
+
+
 @row("B3", EXISTS, "rated", lasts_s=1.0)
 def feedback_twice(user: Walker, name: str, expect: Expect) -> None:
     """A second word about the same answer."""

@@ -81,3 +81,11 @@ def other_body(user: Walker, name: str, expect: Expect) -> None:
     driver = user.http("steady")
     user.stream(driver, user.turn("This.", extra=own), DONE, "first_of_two")
     user.stream(driver, user.turn("That.", extra=own), expect, name)
+
+
+@row("L12", error("idempotency_mismatch"), "steady", lasts_s=0.8)
+def other_message(user: Walker, name: str, expect: Expect) -> None:
+    """The same over a WebSocket."""
+    own = {"request_id": request_id(user)}
+    user.stream(user.websocket("steady", place=1), user.turn("This.", extra=own), DONE, "first_of_two")
+    user.stream(user.websocket("steady", place=2), user.turn("That.", extra=own), expect, name)

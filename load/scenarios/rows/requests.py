@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from load.drivers.http import Response
@@ -54,6 +55,17 @@ def body_too_large(user: Walker, name: str, expect: Expect) -> None:
     user.book_call(post(user, body.ljust(MAX_BODY_BYTES + 1)), expect, name)
 
 
+@row("L13", refused(413, "payload_too_large"))
+def endless_body(user: Walker, name: str, expect: Expect) -> None:
+    """One whose length nobody said, until it is too much."""
+    size = MAX_BODY_BYTES + 1
+    with RawClient.connect(user.session.target_url, RAW_LIMIT_NS) as client:
+        began_ns = client.send(
+            head(user, "transfer-encoding: chunked") + b"%x\r\n%b\r\n" % (size, b" " * size)
+        )
+        booked(user, name, expect, client, began_ns)
+
+
 @row("L13", refused(415, "unsupported_media_type"))
 def other_media_type(user: Walker, name: str, expect: Expect) -> None:
     """JSON that says it is something else."""
@@ -92,26 +104,35 @@ def page_beyond(user: Walker, name: str, expect: Expect) -> None:
 )
 def body_too_slow(user: Walker, name: str, expect: Expect) -> None:
     """Half a body, and then nothing."""
-    host = urlsplit(user.session.target_url).netloc
-    lines = [
-        f"POST /api/agents/{user.agent('steady')}/chat HTTP/1.1",
-        f"host: {host}",
-        "content-type: application/json",
-        "content-length: 40",
-        *(f"{name}: {value}" for name, value in user.headers().items()),
-    ]
-    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
     with RawClient.connect(user.session.target_url, RAW_LIMIT_NS) as client:
         # Before the head: the target's clock cannot have begun earlier.
-        began_ns = client.send(head + b'{"message": "Hel')
-        answer = client.answer()
-        problem = answer.json() or {}
-        user.outcome(
-            name,
-            expect,
-            refused(answer.status, problem.get("code")),
-            after_s=(client.arrived_at - began_ns) / 1e9,
-            stream_id=problem.get("correlation_id", "unknown"),
-        )
+        began_ns = client.send(head(user, "content-length: 40") + b'{"message": "Hel')
+        problem = booked(user, name, expect, client, began_ns)
     if problem.get("limit_ms") != HTTP_BODY_TIMEOUT_S * 1000:
         user.unexpected(name, expect, f"limit_ms {problem.get('limit_ms')}")
+
+
+def head(user: Walker, length: str) -> bytes:
+    """Of a chat; length: the header that says how its body ends."""
+    lines = [
+        f"POST /api/agents/{user.agent('steady')}/chat HTTP/1.1",
+        f"host: {urlsplit(user.session.target_url).netloc}",
+        "content-type: application/json",
+        length,
+        *(f"{name}: {value}" for name, value in user.headers().items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def booked(user: Walker, name: str, expect: Expect, client: RawClient, began_ns: int) -> Mapping[str, Any]:
+    """Books the answer to a request that was sent by hand; returns its problem."""
+    answer = client.answer()
+    problem: Mapping[str, Any] = answer.json() or {}
+    user.outcome(
+        name,
+        expect,
+        refused(answer.status, problem.get("code")),
+        after_s=(client.arrived_at - began_ns) / 1e9,
+        stream_id=problem.get("correlation_id", "unknown"),
+    )
+    return problem

@@ -21,7 +21,7 @@ from load.metrics.events import Accepted, Delta, Event
 from load.metrics.timeline import TerminalState, Timeline
 from load.scenarios.base import AgentUser
 from load.scenarios.expect import Expect
-from load.scenarios.profile import AgentPlan
+from load.scenarios.profile import REPLAY_TTL_S, AgentPlan
 from load.scenarios.rows.base import UNKNOWN_AGENT, Walker
 
 UNKNOWN_RUN: Final = "exe_00000000000000000000000000000000"
@@ -35,6 +35,8 @@ STATES: Final = {
 """How a run ended -> how its reader is told so."""
 
 BY_REST: Final = Expect(TerminalState.CANCELLED, "api")
+EVICTED_S: Final = REPLAY_TTL_S + 0.3
+"""Behind what we see of a run's end; the target's clock began before."""
 PATIENCE_S: Final = 5.0
 POLL_S: Final = 0.03
 REPLY_NS: Final = 5_000_000_000

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import gevent
+
 from load.scenarios.expect import CANCELLED, DONE, Expect, error, refused
 from load.scenarios.rows.base import Walker, row
 from load.scenarios.rows.runs import (
     BY_REST,
+    EVICTED_S,
     UNKNOWN_RUN,
     Progress,
     beside,
@@ -136,6 +139,14 @@ def cancel_by_rest(user: Walker, name: str, expect: Expect) -> None:
 def cancel_ended(user: Walker, name: str, expect: Expect) -> None:
     """A request to cancel what has ended."""
     done = user.stream(user.websocket("steady"), user.turn("Be quick."), DONE, "before_cancel")
+    user.call("POST", f"/api/executions/{done.execution_id}/cancel", expect=expect, scenario=name)
+
+
+@row("C8", refused(409, "conflict"), "steady", lasts_s=EVICTED_S + 1.0)
+def cancel_forgotten(user: Walker, name: str, expect: Expect) -> None:
+    """The same when only its row is left."""
+    done = user.stream(user.websocket("steady"), user.turn("Be quick."), DONE, "before_cancel")
+    gevent.sleep(EVICTED_S)
     user.call("POST", f"/api/executions/{done.execution_id}/cancel", expect=expect, scenario=name)
 
 
