@@ -5,8 +5,8 @@ Suites run one after the other, each in a pytest of its own: what the gate judge
 Further arguments go to each pytest; with a path, `-k` or the like it is one plain pytest, and nothing is
 judged or written.
 
-Leaves in `reports/integration/`: coverage.json, errorpaths.json, junit.xml, summary.md, `coverage/` (the parts, which a load
-run joins with its own) and `targets/` (the logs of the processes that tests started).
+Leaves in `reports/integration/`: coverage.json, errorpaths.json, junit.xml, summary.md, `coverage/` (the
+parts, which a load run joins with its own) and `targets/` (the logs of the processes that tests started).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from load.scenarios.own import read_bundled_rules
 from load.target.config import ROOT, bundled
 from load.target.launch import measured_command
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
+from load.target.pathparts import find_path_parts
 from load.verdict.gates import missed
 from load.verdict.pathgates import early
 
@@ -143,6 +144,8 @@ def gather(targets: Path) -> list[Path]:
                 # Process ids come round again: the folder's name keeps parts apart.
                 file.rename(FOLDER / "coverage" / file.name.replace(part.name, f"{part.name}-{folder.name}"))
             gathered.append(FOLDER / "coverage" / f"{part.name}-{folder.name}")
+        for paths in find_path_parts(folder):  # of processes whose lines did not count
+            paths.rename(FOLDER / "coverage" / f"{folder.name}-{paths.name}")
         shutil.rmtree(folder / "scratch", ignore_errors=True)
     return gathered
 

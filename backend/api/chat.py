@@ -148,8 +148,7 @@ async def _unless_left(request: Request, work: Callable[[], Awaitable[object]]) 
 def answer_of(run: RunTask) -> Response:
     """The 200 of a run that has ended, or the problem it ended with."""
     outcome, record = run.outcome, run.record
-    if outcome is None:
-        raise Problem(ErrorCode.INTERNAL)
+    assert outcome is not None
     if outcome.problem is not None:
         raise told(outcome.problem, run)
     times = record.times

@@ -198,7 +198,7 @@ class RunTask:
 
 async def _content(pieces: AsyncGenerator[Piece, None]) -> Piece:
     """The next piece that says or finishes something."""
-    async for piece in pieces:
+    while True:
+        piece = await anext(pieces)  # a provider finishes or raises
         if piece.text or piece.finish is not None:
             return piece
-    raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED)

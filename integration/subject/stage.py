@@ -306,12 +306,16 @@ class RawClient:
 
     def upgrade(self, agent: Agent, person: Person) -> None:
         """Becomes an open stream; of what the server sends only the answer to the handshake is read."""
+        self.ask_to_upgrade(agent.id, person)
+        assert self.head().startswith(b"HTTP/1.1 101 "), "the handshake was refused"
+
+    def ask_to_upgrade(self, agent_id: str, person: Person) -> None:
+        """Sends a handshake and reads nothing."""
         self.socket.sendall(
-            f"GET /api/agents/{agent.id}/stream HTTP/1.1\r\nHost: {self.host}\r\n"
+            f"GET /api/agents/{agent_id}/stream HTTP/1.1\r\nHost: {self.host}\r\n"
             f"Authorization: Bearer {person.token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
-        assert self.head().startswith(b"HTTP/1.1 101 "), "the handshake was refused"
 
     def head(self) -> bytes:
         """Reads to the end of the headers, and not a byte further."""

@@ -74,6 +74,9 @@ class Refusals:
 
     port: int
     port_in_use: Done
+    too_many_users: Done
+    no_time: Done
+    unknown_revision: Done
     bad_setting: Done
     wrong_schema: Done
     migrated_afterwards: str
@@ -89,6 +92,9 @@ def refuse(measured: Measured) -> Refusals:
     return Refusals(
         port,
         port_in_use,
+        command("demo", "--users", "10001"),
+        command("user", "add", "a@example.org", "--token-ttl", "0"),
+        command("migrate", "--to", "no-such-revision"),
         command("serve", BACKEND_PORT="seventy"),
         command("serve"),
         migrate(command.url),
@@ -188,3 +194,17 @@ def test_the_first_line_of_a_server_tells_where_it_listens(session_service: Serv
     first_line = session_service.target.log.read_text().splitlines()[0]
 
     assert json.loads(first_line) == {"listening": session_service.target.url}
+
+
+def test_numbers_out_of_range_are_refused(refusals: Refusals) -> None:
+    """By the command line, with what is possible."""
+    for done, line in (
+        (refusals.too_many_users, "argument --users: must be in 0..10000"),
+        (refusals.no_time, "argument --token-ttl: must be at least 1"),
+    ):
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].endswith(line)
+
+
+def test_migration_to_an_unknown_revision(refusals: Refusals) -> None:
+    assert refused(refusals.unknown_revision).startswith("migrate: ")

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -477,6 +478,8 @@ async def test_S6_endpoint_that_raises(measured: Measured) -> None:
                 pass
         async with connect(f"{address}/begun", proxy=None) as connection:
             frames = await rest(connection)
+        for path in ("at-once", "begun") * 10:
+            gone(target.url, path)
         again = http.get("/at-once")
     target.stop()
 
@@ -493,6 +496,17 @@ async def test_S6_endpoint_that_raises(measured: Measured) -> None:
         assert SECRET not in told
         assert "Traceback" not in told
     assert target.log.read_text().count(SECRET) >= 4
+
+
+def gone(url: str, path: str) -> None:
+    """A client that asks for a stream and is reset before anything is told."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as wire:
+        wire.sendall(
+            f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        stage.cut(wire, reset=True)
 
 
 # S7: descriptors

@@ -27,6 +27,7 @@ SETTINGS = {
     "BACKEND_DB_LOCK_TIMEOUT": "0.4",
     "BACKEND_DB_POOL_TIMEOUT": "1",
     "BACKEND_LEASE_TTL": "1.5",
+    "BACKEND_RECHECK_INTERVAL": "0.3",
 }
 AHEAD = (Server("outage", stage.GENEROUS | SETTINGS, kind="postgresql"),)
 
@@ -106,6 +107,33 @@ async def test_D4_database_down(
     assert answer.status_code == 503
     assert answer.json()["code"] == "storage_unavailable"
     await anyio.to_thread.run_sync(serve_again, service, user, quick)
+
+
+async def test_token_cannot_be_looked_at_again(
+    service: Service, user: Caller, quick: Agent, down: Postgres
+) -> None:
+    """An idle connection outlives the outage: that its token is over is not known, so it is not."""
+    async with service.connect(quick, user.person) as connection:
+        await anyio.to_thread.run_sync(down.stop)
+        await eventually_async(lambda: "recheck_failed" in service.target.log.read_text(), "a failed look")
+        await anyio.to_thread.run_sync(down.start)
+        await eventually_async(lambda: readiness(service)[0] == 200, "the database")
+        await say(connection, message="Hello")
+        frames = await answer_of(connection)
+
+    assert frames[-1]["type"] == "done"
+    assert_whole(frames)
+
+
+async def test_sweep_that_breaks_is_tried_again(service: Service, user: Caller, quick: Agent) -> None:
+    """A table that is not there is nothing that a sweep expects; runs go on, and the next sweep works."""
+    stage.write(service, "ALTER TABLE agent_executions RENAME TO elsewhere")
+    try:
+        await eventually_async(lambda: "sweep_broke" in service.target.log.read_text(), "a broken sweep")
+    finally:
+        stage.write(service, "ALTER TABLE elsewhere RENAME TO agent_executions")
+
+    assert user.chat(quick).status_code == 200
 
 
 async def test_D5_database_down_during_a_run(
