@@ -36,7 +36,10 @@ class Calls:
             _leave_no_trace(error)
             raise
         if hasattr(inner, "expired"):
-            return _AsyncioClock(self._probes, number, inner, None if limit_s is None else inner.when())
+            is_moment = getattr(make, "__name__", "") == "timeout_at"
+            if is_moment and limit_s is not None:
+                limit_s -= time.monotonic()
+            return _AsyncioClock(self._probes, number, inner, limit_s)
         return _Clock(self._probes, number, inner, limit_s)
 
     def suppress(self, number: int, inner: Any) -> "_Suppress":
@@ -99,17 +102,9 @@ class _Clock:
     def _after(self) -> None:
         try:
             scope = self._scope
-            now = time.monotonic()
             # One that was cancelled by hand is caught as well.
-            if not scope.cancelled_caught or now < scope.deadline - EARLY_S:
-                return
-            if scope.deadline == self._deadline:
-                _fired(self._probes, self._number, self._limit_s, now - self._began)
-            elif self._limit_s is None:
-                self._probes.fired(self._number, None, 0.0)
-            else:
-                # It was moved, by the same limit as far as anybody can tell.
-                _fired(self._probes, self._number, self._limit_s, self._limit_s + now - scope.deadline)
+            if scope.cancelled_caught and time.monotonic() >= scope.deadline - EARLY_S:
+                _ended(self._probes, self._number, self._limit_s, self._began, self._deadline, scope.deadline)
         except Exception:
             self._probes.errors += 1
 
@@ -117,13 +112,13 @@ class _Clock:
 class _AsyncioClock:
     """Around `asyncio.timeout` or `timeout_at`."""
 
-    __slots__ = ("_began", "_inner", "_number", "_probes", "_when")
+    __slots__ = ("_began", "_inner", "_limit_s", "_number", "_probes", "_when")
 
-    def __init__(self, probes: "Probes", number: int, inner: Any, when: float | None) -> None:
+    def __init__(self, probes: "Probes", number: int, inner: Any, limit_s: float | None) -> None:
         self._probes = probes
         self._number = number
         self._inner = inner
-        self._when = when
+        self._limit_s = limit_s
 
     async def __aenter__(self) -> Any:
         try:
@@ -133,7 +128,7 @@ class _AsyncioClock:
             raise
         self._began = time.monotonic()
         self._when = self._inner.when()
-        _armed(self._probes, self._number, self._limit_s())
+        _armed(self._probes, self._number, self._limit_s)
         return entered
 
     async def __aexit__(self, *exit: Any) -> Any:
@@ -146,18 +141,10 @@ class _AsyncioClock:
         self._after()
         return done
 
-    def _limit_s(self) -> float | None:
-        return None if self._when is None else self._when - self._began
-
     def _after(self) -> None:
         try:
-            if not self._inner.expired():
-                return
-            limit_s, when = self._limit_s(), self._inner.when()
-            if limit_s is None or when is None:
-                self._probes.fired(self._number, None, 0.0)
-            else:
-                _fired(self._probes, self._number, limit_s, limit_s + time.monotonic() - when)
+            if self._inner.expired():
+                _ended(self._probes, self._number, self._limit_s, self._began, self._when, self._inner.when())
         except Exception:
             self._probes.errors += 1
 
@@ -190,6 +177,22 @@ def _armed(probes: "Probes", number: int, limit_s: float | None) -> None:
         probes.armed(number - 1, 1000.0 * limit_s if known else None)  # type: ignore[operator]
     except Exception:
         probes.errors += 1
+
+
+def _ended(
+    probes: "Probes",
+    number: int,
+    limit_s: float | None,
+    began: float,
+    first_deadline: float | None,
+    deadline: float | None,
+) -> None:
+    now = time.monotonic()
+    if deadline == first_deadline or limit_s is None or deadline is None:
+        _fired(probes, number, limit_s, now - began)
+    else:
+        # It was moved, by the same limit as far as anybody can tell: what is exact is how late it is.
+        _fired(probes, number, limit_s, limit_s + now - deadline)
 
 
 def _fired(probes: "Probes", number: int, limit_s: float | None, elapsed_s: float) -> None:

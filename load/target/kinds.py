@@ -12,7 +12,6 @@ CLOCKS = {
     f"{module}.{name}": "handler" if name != "move_on_after" else "silent branch"
     for module, names in {
         "asyncio": ("timeout", "timeout_at"),
-        "async_timeout": ("timeout", "timeout_at"),
         "anyio": ("fail_after", "move_on_after"),
     }.items()
     for name in names

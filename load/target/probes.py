@@ -13,7 +13,7 @@ import sys
 import time
 from contextvars import ContextVar
 from enum import Enum
-from types import FrameType
+from types import FrameType, MemberDescriptorType
 from typing import Any
 
 LABEL: ContextVar[str] = ContextVar("streamgauge_label", default="-")
@@ -54,9 +54,11 @@ class Probes:
     # What the calls in a module's code reach
 
     def caught(self, number: int) -> None:
-        """At the beginning of a handler."""
+        """At the beginning of a handler, and before a `raise` without anything."""
         try:
-            self._failure(number, sys.exception())
+            exception = sys.exception()
+            if exception is not None:
+                self._failure(number, exception)
         except Exception:
             self.errors += 1
 
@@ -227,12 +229,24 @@ def _code(thrown: object) -> str | None:
     if kind.__module__.startswith("sqlalchemy."):
         return None  # a page of its documentation
     for name in ("code", "status_code"):
-        of_class = getattr(kind, name, None)
-        if isinstance(of_class, property):
-            continue  # somebody's code, which may do anything; `websockets` warns in one
-        value = of_class if isinstance(thrown, type) else getattr(thrown, name, None)
+        value = _value(thrown, kind, name)
         if isinstance(value, Enum):
             value = value.value
         if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)[:CODE_CHARS]
+    return None
+
+
+def _value(thrown: object, kind: type, name: str) -> object:
+    """An attribute, without a property or `__getattr__` of the app: those may do anything."""
+    if isinstance(thrown, BaseException):
+        own: dict[str, object] = object.__getattribute__(thrown, "__dict__")
+        if name in own:
+            return own[name]
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            value = base.__dict__[name]
+            if isinstance(value, MemberDescriptorType):  # a slot
+                return getattr(thrown, name, None)
+            return value
     return None

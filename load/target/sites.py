@@ -249,7 +249,7 @@ class _Scanner(ast.NodeVisitor):
 
     def visit_Assign(self, node: ast.Assign) -> None:
         match node.targets:
-            case [ast.Attribute(attr="status_code")]:
+            case [ast.Attribute(value=answer, attr="status_code")] if "resp" in ast.unparse(answer).lower():
                 self._status(node, "value", node.value, "status_code")
         self.generic_visit(node)
 
