@@ -11,7 +11,7 @@ from junitparser import JUnitXml
 
 from integration.clocks import PROPERTY, Observed
 from load.target.parts import CoverageSummary
-from load.verdict.errorpaths import ErrorPaths
+from load.verdict.errorpaths import ErrorPaths, State
 from load.verdict.gates import percent, shown
 from load.verdict.pathgates import shown as shown_path
 from load.verdict.pathgates import unreached_by_integration
@@ -125,9 +125,12 @@ def markdown(
 
 
 def reached(paths: ErrorPaths) -> str:
-    missing = len(unreached_by_integration(paths))
     count = len(paths.paths)
-    return f"error paths reached by integration/subject alone: {count - missing} of {count}"
+    by_tests = sum(path.state in (State.INTEGRATION, State.BOTH) for path in paths.paths)
+    declared = sum(path.reason is not None for path in paths.paths)
+    share = shown(100 * by_tests / count)
+    alone = f"{by_tests} of {count} ({share}), {declared} declared unreachable"
+    return f"error paths reached by integration/subject alone: {alone}"
 
 
 def outcome(suites: Sequence[Suite], misses: Sequence[str], invalid: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.api.edge import Edge
@@ -17,16 +18,19 @@ def create_app() -> ASGIApp:
 
 
 async def raising(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/begun` raises in the middle of its answer, anything else at once."""
+    """`/begun` raises in the middle of its answer, anything else at once; what ends in `late` later."""
     if scope["type"] == "lifespan":
         await live(receive, send)
         return
     await receive()
-    if scope["path"] == "/begun" and scope["type"] == "websocket":
+    begun = scope["path"].startswith("/begun")
+    if begun and scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
-    elif scope["path"] == "/begun":
+    elif begun:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"so far", "more_body": True})
+    if scope["path"].endswith("late"):
+        await anyio.sleep(0.3)
     fail()
 
 
