@@ -37,10 +37,19 @@ TEXT, CONT, CLOSE, BINARY = Opcode.TEXT, Opcode.CONT, Opcode.CLOSE, Opcode.BINAR
 
 
 class Channel:
-    """closed: how it ended, None while it is open. recorder: where messages are kept; a handshake never
-    is, it holds a credential."""
+    """closed: how it ended, None while it is open. greeting: messages that came with the answer to the
+    handshake. recorder: where messages are kept; a handshake never is, it holds a credential."""
 
-    __slots__ = ("_parts", "_protocol", "_response", "closed", "correlation_id", "recorder", "wire")
+    __slots__ = (
+        "_parts",
+        "_protocol",
+        "_response",
+        "closed",
+        "correlation_id",
+        "greeting",
+        "recorder",
+        "wire",
+    )
 
     def __init__(self, wire: Wire, protocol: ClientProtocol, correlation_id: str | None) -> None:
         self.wire = wire
@@ -49,6 +58,7 @@ class Channel:
         self._response: Response | None = None
         self.correlation_id = correlation_id
         self.closed: Closed | None = None
+        self.greeting: list[bytes] = []
         self.recorder: Recorder | None = None
 
     @classmethod
@@ -59,8 +69,11 @@ class Channel:
         subprotocols: Sequence[str],
         limit_ns: int,
         correlation_id: str | None = None,
+        *,
+        greeted: bool = False,
     ) -> Channel | Unusable:
-        """An open connection, past `ready` where a subprotocol was agreed upon; or why there is none."""
+        """An open connection, or why there is none. greeted: where a subprotocol was agreed upon, the first
+        message is waited for."""
         began = now_ns()
         try:
             wire = Wire.connect(url, limit_ns)
@@ -73,7 +86,7 @@ class Channel:
         channel = cls(wire, protocol, correlation_id)
         wire.watch(Wait("connect", began, limit_ns))
         try:
-            unusable = channel._handshake(headers)
+            unusable = channel._handshake(headers, greeted=greeted)
         finally:
             wire.unwatch()
         if unusable is not None:
@@ -81,16 +94,17 @@ class Channel:
             return unusable
         return channel
 
-    def _handshake(self, headers: Mapping[str, str]) -> Unusable | None:
+    def _handshake(self, headers: Mapping[str, str], *, greeted: bool) -> Unusable | None:
         protocol = self._protocol
         request = protocol.connect()
         for name, value in headers.items():
             request.headers[name] = value
         protocol.send_request(request)
         self._flush()
-        messages: list[bytes] = []
-        while self._response is None or (protocol.subprotocol is not None and not messages):
-            messages = self.read()
+        while self._response is None or (
+            greeted and protocol.subprotocol is not None and not self.greeting
+        ):
+            self.greeting += self.read()
             if self.closed is not None:
                 break
             expired = self.expired()

@@ -109,10 +109,12 @@ class MappedWebSocketDriver:
             return None
         channel.wire.watch(Wait("connect", began, limits.connect_ns))
         try:
-            while not any(ready.fits(parse(message)) for message in channel.read()):
+            messages = channel.greeting
+            while not any(ready.fits(parse(message)) for message in messages):
                 ended = channel.closed or channel.expired()
                 if ended is not None:
                     return ended
+                messages = channel.read()
         finally:
             channel.wire.unwatch()
         return None

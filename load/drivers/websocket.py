@@ -101,7 +101,12 @@ class WebSocketDriver:
         correlation_id, headers = trace_headers() if self.trace else (None, {})
         began = now_ns()
         found = Channel.connect(
-            self.url, {**self.headers, **headers}, self.subprotocols, limits.connect_ns, correlation_id
+            self.url,
+            {**self.headers, **headers},
+            self.subprotocols,
+            limits.connect_ns,
+            correlation_id,
+            greeted=True,
         )
         if isinstance(found, Channel):
             self.channel = found
