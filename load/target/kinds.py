@@ -5,7 +5,7 @@ Standard library only, and loaded by path (see sites.py).
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
 CLOCKS = {
@@ -44,11 +44,10 @@ class Names:
     """What the names of one module stand for, as far as one look at it tells."""
 
     def __init__(self, tree: ast.Module, package: str) -> None:
-        self._package = package
         self._imports: dict[str, str] = {}
         self._bases: dict[str, list[ast.expr]] = {}
         self._constants: dict[str, ast.expr] = {}
-        for node in ast.walk(tree):
+        for node in _statements(tree.body):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     top = alias.name.partition(".")[0]
@@ -59,6 +58,7 @@ class Names:
                     self._imports[alias.asname or alias.name] = origin
             elif isinstance(node, ast.ClassDef):
                 self._bases[node.name] = node.bases
+        self._tops = {origin.partition(".")[0] for origin in self._imports.values()} - {"", package}
         for statement in tree.body:
             match statement:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -110,10 +110,17 @@ class Names:
         first = name.partition(".")[0]
         if name in self._bases:
             return next(filter(None, map(self.foreign, self._bases[name])), "") and name
-        return name if "." in name and first in self._tops() else ""
+        return name if "." in name and first in self._tops else ""
 
-    def _tops(self) -> set[str]:
-        return {o.partition(".")[0] for o in self._imports.values()} - {"", self._package}
+
+def _statements(block: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """All of a module, at any depth."""
+    for statement in block:
+        yield statement
+        for name in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, name, ()))
+        for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            yield from _statements(part.body)
 
 
 def last(dotted: str) -> str:

@@ -26,6 +26,7 @@ MOST_FIRED = 1_000
 """Elapsed times kept for each clock; further ones are counted only."""
 MORE = "(more)"
 CODE_CHARS = 60
+CODES = ("code", "status_code")
 
 Hit = list[int]
 """Count, first time in ns, fewest requests in flight, hits after the stop signal. A list that is changed in
@@ -49,6 +50,7 @@ class Probes:
         self.firings: dict[int, list[tuple[float, float]]] = {}
         """(limit, elapsed) in ms, by clock."""
         self._labels: set[str] = set()
+        self._classes: dict[type, Any] = {}
         self._label = LABEL.get
 
     # What the calls in a module's code reach
@@ -154,7 +156,7 @@ class Probes:
 
     def _failure(self, number: int, thrown: object) -> None:
         name = (thrown if isinstance(thrown, type) else type(thrown)).__name__
-        self.count(number, name, _code(thrown))
+        self.count(number, name, _code(thrown, self._classes))
 
     def _exit(self, number: int, thrown: object) -> None:
         if thrown is None:
@@ -224,29 +226,41 @@ def _came_from(exception: BaseException, frame: FrameType, first: int, last: int
     return head.tb_frame is frame and first <= head.tb_lineno <= last
 
 
-def _code(thrown: object) -> str | None:
+def _code(thrown: object, classes: dict[type, Any]) -> str | None:
+    """What `code` or `status_code` says, of the exception or its class. No property or `__getattr__` of the
+    app is asked: those may do anything. classes: what is known of a class already."""
     kind = thrown if isinstance(thrown, type) else type(thrown)
-    if kind.__module__.startswith("sqlalchemy."):
-        return None  # a page of its documentation
-    for name in ("code", "status_code"):
-        value = _value(thrown, kind, name)
-        if isinstance(value, Enum):
-            value = value.value
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            return str(value)[:CODE_CHARS]
+    if isinstance(thrown, BaseException) and thrown.__dict__:
+        own = thrown.__dict__
+        for name in CODES:
+            if name in own and (code := _text(own[name])) is not None:
+                return code if not _is_foreign(kind) else None
+    if kind not in classes:
+        if len(classes) >= MOST_LABELS:
+            return None
+        classes[kind] = None if _is_foreign(kind) else _of_class(kind)
+    found = classes[kind]
+    if isinstance(found, MemberDescriptorType):
+        return _text(found.__get__(thrown, kind)) if isinstance(thrown, BaseException) else None
+    return _text(found)
+
+
+def _of_class(kind: type) -> object:
+    """A constant, a slot, or None."""
+    for name in CODES:
+        for base in kind.__mro__:
+            if name in base.__dict__:
+                return base.__dict__[name]
     return None
 
 
-def _value(thrown: object, kind: type, name: str) -> object:
-    """An attribute, without a property or `__getattr__` of the app: those may do anything."""
-    if isinstance(thrown, BaseException):
-        own: dict[str, object] = object.__getattribute__(thrown, "__dict__")
-        if name in own:
-            return own[name]
-    for base in kind.__mro__:
-        if name in base.__dict__:
-            value = base.__dict__[name]
-            if isinstance(value, MemberDescriptorType):  # a slot
-                return getattr(thrown, name, None)
-            return value
+def _text(value: object) -> str | None:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)[:CODE_CHARS]
     return None
+
+
+def _is_foreign(kind: type) -> bool:
+    return kind.__module__.startswith("sqlalchemy.")  # its code is a page of its documentation

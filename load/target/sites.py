@@ -43,6 +43,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ROWS = re.compile(r"#\s+([A-Z]\d{1,2}(?:\s+[A-Z]\d{1,2})*)\s*(?:$|[:;(#])")
 _PLAIN_CLOSES = (1000, 1001)
+_LEAVES = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop, ast.unaryop, ast.boolop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def find(tree: ast.Module, source: str, name: str) -> list[Found]:
     return scanner.found
 
 
-class _Scanner(ast.NodeVisitor):
+class _Scanner:
     def __init__(self, tree: ast.Module, source: str, name: str) -> None:
         self.found: list[Found] = []
         self._file = name
@@ -113,15 +114,21 @@ class _Scanner(ast.NodeVisitor):
             self.visit(statement)
             self._statement = outer
 
+    def visit(self, node: ast.AST) -> None:
+        # Every target is scanned while it starts: the general visitor takes three times as long.
+        getattr(self, f"visit_{type(node).__name__}", self.generic_visit)(node)
+
     def generic_visit(self, node: ast.AST) -> None:
-        for _, value in ast.iter_fields(node):
-            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
-                self.block(value)
-            elif isinstance(value, list):
-                for item in value:
-                    if isinstance(item, ast.AST):
-                        self.visit(item)
-            elif isinstance(value, ast.AST):
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                if value and isinstance(value[0], ast.stmt):
+                    self.block(value)
+                else:
+                    for item in value:
+                        if isinstance(item, ast.AST) and not isinstance(item, _LEAVES):
+                            self.visit(item)
+            elif isinstance(value, ast.AST) and not isinstance(value, _LEAVES):
                 self.visit(value)
 
     def visit_FunctionDef(self, node: Function) -> None:
