@@ -26,6 +26,7 @@ FILES = {
     "summary.md",
     "junit.xml",
     "coverage.json",
+    "errorpaths.json",
     "target.log",
 }
 LONG = ("--headless", "-u", "6", "-r", "6", "-t", "60s", "--seed", "5")
@@ -77,6 +78,7 @@ def test_a_signal_ends_the_run_with_everything_written(
     assert {path.name for path in run.folder.iterdir()} >= FILES
     assert (tmp_path / "latest").resolve() == run.folder
     assert len(run.streams()) == run.run["streams"]["total"] >= 1
+    assert run.run["errorpaths"]["phases"]["load"] == {"processes": 1, "incomplete": []}
     assert not psutil.pid_exists(target)
 
 
@@ -95,3 +97,6 @@ def test_a_killed_target_is_down_with_its_last_words(tmp_path: Path) -> None:
     assert f"target: {log[-1]}" in run.report
     assert "Traceback" not in run.out
     assert {path.name for path in run.folder.iterdir()} >= FILES - {"coverage.json"}
+    # What was reached up to 2 s before its end is there.
+    assert len(run.run["errorpaths"]["phases"]["load"]["incomplete"]) == 1
+    assert run.run["errorpaths"]["complete"] is False
