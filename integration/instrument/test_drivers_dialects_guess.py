@@ -75,6 +75,14 @@ def test_chunks_without_kinds_are_found_by_what_varies() -> None:
     assert made.doubts == [NUMBERLESS, UNSEEN]
 
 
+def test_two_numbers_in_a_row_are_chance() -> None:
+    """Three are numbers."""
+    made = guess(messages({"n": 1, "w": "a"}, {"n": 2, "w": "b"}))
+
+    assert made is not None
+    assert made.seq is None
+
+
 def test_an_answer_without_an_end_is_doubtful() -> None:
     """Then a cut cannot be told."""
     made = guess(messages({"w": "a"}, {"w": "b"}, {"w": "c"}))

@@ -9,10 +9,10 @@ import pytest
 
 from load.drivers.dialects.mapping import mates_of
 from load.drivers.dialects.reading import dialect, preset
-from load.drivers.dialects.rules import Rule, parse
+from load.drivers.dialects.rules import Rule, parse, place
 from load.drivers.dialects.template import template
 from load.errors import UsageError
-from load.metrics.events import Accepted, Beat, Delta, Errored, Finished, Garbled
+from load.metrics.events import Accepted, Beat, Cancelled, Delta, Errored, Finished, Garbled
 
 GOOD: Final = """
 wire = "http"
@@ -36,6 +36,11 @@ when = { kind = "bye" }
 is = "errored"
 when = { "@event" = "oops" }
 code = "why"
+[[event]]
+is = "cancelled"
+when = { kind = "stop" }
+reason = "why"
+partial = "so_far"
 """
 STAMP: Final = (10, 20, 1)
 
@@ -60,6 +65,7 @@ def table(**changes: Any) -> dict[str, Any]:
         (b"{}", "oops", Errored(10, "unknown")),
         (b'{"type":"ping","n":4}', "", Beat(10, "ping", 4)),
         (b"[1]", "news", Beat(10, "news")),
+        (b'{"kind":"stop","why":"api","so_far":"a"}', "", Cancelled(10, "api", partial="a")),
     ],
 )
 def test_messages_mean_what_the_table_says(raw: bytes, event: str, expected: object) -> None:
@@ -67,6 +73,20 @@ def test_messages_mean_what_the_table_says(raw: bytes, event: str, expected: obj
     spoken, message = dialect(table(), "t"), parse(raw, event)
 
     assert list(spoken.events_of(message, spoken.fitting(message), STAMP)) == [expected]
+
+
+def test_the_id_of_an_event_is_a_place() -> None:
+    """So are its name and its text."""
+    message = parse(b'{"n":1}', "news", "e7")
+
+    assert [place(path)(message) for path in ("@id", "@event", "@raw")] == ["e7", "news", '{"n":1}']
+
+
+def test_what_marks_no_end_cannot_be_seen_cut() -> None:
+    """Nor can errors that no rule knows."""
+    spoken = dialect(table(seq=None, event=[{"is": "delta", "text": "word"}]), "t")
+
+    assert spoken.not_checkable == ("order", "loss", "duplicate", "text", "cut_off", "error")
 
 
 def test_a_message_may_mean_several_things() -> None:

@@ -233,6 +233,23 @@ def test_pings_left_unanswered_on_purpose() -> None:
     assert (client.close_code, client.close_reason) == (1011, "gone")
 
 
+def test_a_close_need_not_say_why() -> None:
+    """Its echo says nothing either."""
+
+    def script(peer: Peer) -> None:
+        peer.shake(behind=served(b"", CLOSE))
+        echo.append(peer.frame())
+
+    echo: list[tuple[int, bytes]] = []
+    with ScriptServer(script) as server, connect(server) as client:
+        client.send(client.handshake({}))
+        client.answer()
+        assert client.message() is None
+
+    assert echo == [(CLOSE, b"")]
+    assert (client.close_code, client.close_reason, client.close_at is None) == (None, "", False)
+
+
 def test_reading_frames_answers_nothing() -> None:
     """Who reads frame by frame leaves pings alone."""
 

@@ -84,6 +84,10 @@ def end(events: list[Event]) -> tuple[str | None, str | None, dict[str, int]]:
             ("BROKEN", "order", {"order": 1}),
         ),
         ([*THREE, DONE, delta(3_100, 6)], ("BROKEN", "order", {"order": 1})),
+        (  # two were missing at the end, and one of them came after all
+            [*BEGUN, *chunks(2_000), Finished(3_000, "xxx", 5, "e1"), delta(3_100, 3)],
+            ("BROKEN", "loss", {"loss": 1, "order": 1}),
+        ),
         ([*THREE, DONE, Accepted(3_100, "e1", 1)], ("BROKEN", "order", {"order": 1})),
         ([*THREE, DONE, Finish(3_100, "stop")], ("BROKEN", "order", {"order": 1})),
         ([*THREE, Stray(2_300, "e0"), DONE], ("BROKEN", "order", {"order": 1})),
