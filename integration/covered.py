@@ -114,6 +114,13 @@ def measured(pytestconfig: pytest.Config) -> Iterator[Measured]:
     pytestconfig.stash[MEASURED].stop()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Error paths that are reached in this process are labelled as those of the servers are."""
+    probes = sys.modules.get("_streamgauge_probes")
+    if probes is not None:
+        probes.LABEL.set(f"test:{item.nodeid}")
+
+
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Innermost of the loop's wrappers: pytest-cov combines when its own, further out, goes on."""

@@ -163,6 +163,17 @@ def test_an_unseen_label_makes_the_data_unusable(part: Path, tmp_path: Path) -> 
     assert summary.checks == ALL_OK | {"H5": fault}
 
 
+def test_an_uncounted_canary_makes_the_data_unusable(part: Path, tmp_path: Path) -> None:
+    """A probe that is known to be reached under that label counts for all others."""
+    facts = json.loads(facts_of(part).read_text())
+    assert facts["counted"]
+    facts_of(part).write_text(json.dumps(facts | {"counted": False}))
+    summary = write_coverage_json([part], tmp_path / "coverage.json")
+
+    fault = f"{part.name}: the canary's failure was not counted under the label of the start-up"
+    assert summary.checks == ALL_OK | {"H5": fault}
+
+
 def test_without_parts_the_run_is_invalid(tmp_path: Path) -> None:
     """And says what may be the reason."""
     with pytest.raises(InvalidRun, match="there is no coverage data; was the target started with"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,25 @@ from load.target.launch import Target
 Frame: TypeAlias = dict[str, Any]
 
 _numbers = itertools.count(1)
+
+LABEL = "x-load-scenario"
+
+
+def label() -> str:
+    """Names the test that runs, for what the servers count on its behalf."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "- ").rpartition(" ")[0]
+    return f"test:{test.encode('ascii', 'replace').decode()}"
+
+
+def http_client(url: str) -> httpx2.Client:
+    """Its requests are labelled with the test that sends them."""
+
+    def labelled(request: httpx2.Request) -> None:
+        request.headers.setdefault(LABEL, label())
+
+    return httpx2.Client(
+        base_url=url, timeout=PATIENCE_S, trust_env=False, event_hooks={"request": [labelled]}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +95,6 @@ class Service:
 
     target: Target
     http: httpx2.Client
-    label: str = ""
     _engine: Engine = field(init=False)
     _people: Iterator[Person] = field(init=False)
     admin: Caller = field(init=False)
@@ -150,8 +169,7 @@ class Service:
         headers = dict(options.pop("headers", {}))
         if person is not None:
             headers["Authorization"] = f"Bearer {person.token}"
-        if self.label:
-            headers["x-load-scenario"] = self.label
+        headers.setdefault(LABEL, label())
         agent_id = agent if isinstance(agent, str) else agent.id
         async with connect(
             self.stream_url(agent_id),

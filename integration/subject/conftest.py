@@ -92,10 +92,8 @@ def session_service(ahead: Ahead) -> Service:
 
 
 @pytest.fixture
-def service(session_service: Service, request: pytest.FixtureRequest) -> Service:
-    """The server of the session, its requests labelled with the test that sends them."""
-    session_service.label = f"test:{request.node.nodeid.encode('ascii', 'replace').decode()}"
-    session_service.http.headers["x-load-scenario"] = session_service.label
+def service(session_service: Service) -> Service:
+    """The server of the session."""
     return session_service
 
 

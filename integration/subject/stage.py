@@ -27,7 +27,7 @@ from websockets.frames import Opcode
 
 from backend.storage.schema import migrate
 from integration.covered import Measured
-from integration.subject.clients import Agent, Frame, Person, Service, sync_url
+from integration.subject.clients import Agent, Frame, Person, Service, http_client, sync_url
 from integration.timing import MS, PATIENCE_S, eventually
 from integration.upstream import Entry, Script, Upstream
 from load.target.config import TargetConfig, bundled
@@ -143,7 +143,7 @@ def start(
     if not covered:
         config = replace(config, coverage="off")
     target = measured.launch(config, name)
-    return Service(target, httpx2.Client(base_url=target.url, timeout=PATIENCE_S, trust_env=False))
+    return Service(target, http_client(target.url))
 
 
 def end(service: Service) -> None:

@@ -221,6 +221,8 @@ def faults(part: Part, parsers: dict[str, Lines | None]) -> list[tuple[str, str]
     # The probe of the start-up is the first request of all; a killed target may not have noted it.
     if facts["asked"] and facts["final"] and facts["requests"] and not facts["selfcheck"]:
         found.append(("H5", "the labelled request of the start-up was not seen"))
+    elif facts["selfcheck"] and facts.get("counted") is False:
+        found.append(("H5", "the canary's failure was not counted under the label of the start-up"))
     return found
 
 
