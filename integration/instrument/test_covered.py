@@ -131,6 +131,7 @@ def test_lines_of_server_command_and_pytest_itself_are_counted(tree: Path) -> No
     ]
 
 
+@pytest.mark.holds
 def test_branches_can_be_asked_for(tree: Path) -> None:
     """The started processes follow, or pytest-cov could not join the data."""
     found = missing(tree, "--cov-branch", "-k", "server or command")

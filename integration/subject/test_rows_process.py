@@ -239,11 +239,11 @@ async def test_S2_S3_second_sigterm(ahead: Ahead, upstream: Upstream) -> None:
 
 LEASE_MS = 1500
 KILLED_SETTINGS = {"BACKEND_LEASE_TTL": str(LEASE_MS / 1000), "BACKEND_REPLAY_TTL": "60"}
-KILLED = {kills: Server(f"killed-{kills}", stage.GENEROUS | KILLED_SETTINGS) for kills in (3, 20)}
+KILLED = {kills: Server(f"killed-{kills}", stage.GENEROUS | KILLED_SETTINGS) for kills in (2, 20)}
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(3), pytest.param(20, marks=[pytest.mark.holds, pytest.mark.timeout(600)])]
+    "kills", [pytest.param(2), pytest.param(20, marks=[pytest.mark.holds, pytest.mark.timeout(600)])]
 )
 async def test_S4_sigkill(measured: Measured, ahead: Ahead, kills: int) -> None:
     """Killed under eight writers, again and again: what was told is stored, once, and nothing stays open."""
@@ -353,7 +353,7 @@ PROCESS = Server(
     },
 )
 FEW_DESCRIPTORS = Server("few-descriptors", stage.GENEROUS, limit="-n 256")
-AHEAD = (DRAIN, HURRY, KILLED[3], PROCESS, FEW_DESCRIPTORS)
+AHEAD = (DRAIN, HURRY, KILLED[2], PROCESS, FEW_DESCRIPTORS)
 
 
 @pytest.fixture(scope="module")
