@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from load.metrics.outcomes import KEPT_IDS, Outcomes
+from load.metrics.outcomes import KEPT_IDS, Outcomes, Unexpected
+
+MS = 1_000_000
 
 
 def test_a_scenario_is_declared_once() -> None:
@@ -45,3 +47,39 @@ def test_a_deadline_that_fired_early(elapsed_ms: float | None, early: int) -> No
     deadline = outcomes.deadlines["first_token_timeout"]
 
     assert (deadline.configured_ms, deadline.observed.max, deadline.early) == (1500, 1_600_000_000, early)
+
+
+def one(*ids: str, timed_out: bool = False, lateness_ms: int = 0) -> Outcomes:
+    """What one process counted: a clean chat, one that was cut for each id, a deadline, a row."""
+    outcomes = Outcomes(rows={f"row{len(ids)}": "P6"})
+    chat = outcomes.declare("chat", "DONE", of_failures=True)
+    chat.book_expected()
+    for stream_id in ids:
+        chat.book_unexpected(f"CUT_OFF({stream_id[0]})", stream_id, timed_out=timed_out)
+    chat.book_deadline(1500, (1500 + lateness_ms) * MS)
+    outcomes.book_deadline("first_token_timeout", 1500, (1500 + lateness_ms) * MS, 1400)
+    return outcomes
+
+
+def test_processes_add_up() -> None:
+    """Counts and histograms; of ids the first; what only one of them has is kept."""
+    merged = one("a1", "a2", "b3", lateness_ms=7) + one("a4", "a5", timed_out=True)
+    chat, deadline = merged.scenarios["chat"], merged.deadlines["first_token_timeout"]
+
+    assert (chat.expected, chat.of_failures, chat.total, chat.as_expected) == ("DONE", True, 7, 2)
+    assert chat.unexpected == {
+        "CUT_OFF(a)": Unexpected("CUT_OFF(a)", 4, ["a1", "a2", "a4"], timed_out=True),
+        "CUT_OFF(b)": Unexpected("CUT_OFF(b)", 1, ["b3"]),
+    }
+    assert (chat.configured_ms, chat.lateness.n, chat.lateness.max) == (1500, 2, 7 * MS)
+    assert (deadline.observed.n, deadline.lateness.max, deadline.early) == (2, 7 * MS, 2)
+    assert merged.rows == {"row3": "P6", "row2": "P6"}
+
+
+def test_the_deadline_of_one_process_is_that_of_all() -> None:
+    """Another one may not have seen it fire."""
+    without = Outcomes()
+    without.declare("chat", "DONE")
+    both = [one("a1") + without, without + one("a1")]
+
+    assert [outcomes.scenarios["chat"].configured_ms for outcomes in both] == [1500, 1500]
