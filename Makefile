@@ -22,6 +22,7 @@ holds: $(STAMP)
 # Ratios, from whole runs; minutes each.
 bench: $(STAMP)
 	$(BIN)/python -m integration.runs.bench.rough $(ARGS)
+	$(BIN)/python -m integration.runs.bench.overhead
 
 check: lint types contracts test
 

@@ -22,6 +22,7 @@ from load.report.paths import summary_of
 from load.report.recorder import write_recording
 from load.target.config import ROOT
 from load.target.journal import Journal
+from load.target.overhead import stored_overhead
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.rows import read_executions
 from load.verdict.behaviour import missing, undeclared, unreached
@@ -29,7 +30,7 @@ from load.verdict.judge import Finding, Verdict, judge
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
 from load.verdict.slo import findings as missed
-from load.verdict.validity import untrustworthy
+from load.verdict.validity import empty, untrustworthy
 
 LAST_WORDS: Final = 10
 """Lines of a dead target's log that the report repeats."""
@@ -89,6 +90,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         target_cpu_s=None if run.target is None else round(run.target.facts()["cpu_s"], 3),
         provider_cpu_s=None if journal is None else round(journal.cpu_s, 3),
         coverage=coverage,
+        overhead=None if coverage is None else stored_overhead(coverage.python, coverage.core),
         errorpaths=None if plain is None else summary_of(plain),
         coverage_absent=absent,
         undisturbed=run.undisturbed,
@@ -128,6 +130,8 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
     yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
     if not interrupted and run.gone is None:
         yield from unreached(run.ledger.outcomes, run.needed(), run.reproduce)
+    if not interrupted and run.gone is None:
+        yield from empty(run.ledger.run)
     if not interrupted:
         yield from untrustworthy(
             run.ledger.run.health,
