@@ -212,7 +212,8 @@ class LoadRun:
     @property
     def late_budget_ns(self) -> int:
         """How late we may look at a chunk."""
-        return late_budget_ns(self.quiet.gap, (self.limits.stall_ns,))
+        limits = [self.limits.stall_ns, *(objective.most_ns for objective in self.objectives)]
+        return late_budget_ns(self.quiet.gap, [limit for limit in limits if limit is not None])
 
     def results(self) -> tuple[Result, ...]:
         """Every objective, held against what was measured."""

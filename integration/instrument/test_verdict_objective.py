@@ -33,6 +33,20 @@ def test_an_objective_is_read(text: str, expected: tuple[str, dict[str, str], st
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ttft_ms p95 < 800", 800_000_000),
+        ("deadline_late_ms p99 <= 0.5", 500_000),
+        ("ttft_ms p95 > 8", None),
+        ("stalls share <= 0.01", None),
+    ],
+)
+def test_how_long_something_may_take(text: str, expected: int | None) -> None:
+    """In ns; counters and lower limits allow no longest time."""
+    assert read_objective(text, ()).most_ns == expected
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "objective '': must read like 'ttft_ms p95 < 800' or 'stalls share <= 0.01'"),

@@ -123,6 +123,34 @@ def test_a_tracer_only_adds_time() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "lag_ms", "decision"),
+    [
+        ("ttft_intended_ms p50 < 60", 15, "MET"),
+        ("ttft_intended_ms p50 < 60", 16, "UNDECIDED"),
+        ("ttft_intended_ms p50 < 40", 16, "UNDECIDED"),
+        ("total_intended_ms p50 < 60", 16, "UNDECIDED"),
+        ("ttft_ms p50 < 60", 16, "MET"),
+    ],
+)
+def test_a_start_that_we_delayed_is_in_what_counts_from_when_it_was_due(
+    text: str, lag_ms: int, decision: str
+) -> None:
+    """More than a quarter of the limit: it cannot be told from the target's own time."""
+    times = histogram(*range(1, 101))
+    late = Tally(
+        ttft=times,
+        ttft_low=times,
+        ttft_intended=times,
+        total_intended=times,
+        start_lag=histogram(*[lag_ms] * 100),
+    )
+    result = held(text, Measured({"ws": late}, {}))
+
+    assert result.decision.name == decision
+    assert ("began streams 16.0 ms late" in result.reason) == (decision == "UNDECIDED")
+
+
 def test_counters_count_streams() -> None:
     """Stalls count streams with at least one; endings by state and code; unexpected over all."""
     quiet = tally(*[5] * 40, stalls=9, stalled_streams=4, good=38, by_code={"ERROR(busy)": 3})

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from load.metrics.histogram import Histogram
-from load.metrics.run import Health
+from load.metrics.run import CLEAN, RAMP, ROUGH, Health, Run
 from load.metrics.tally import Tally
-from load.verdict.validity import descriptors_needed, late_budget_ns, untrustworthy
+from load.verdict.validity import descriptors_needed, empty, late_budget_ns, untrustworthy
 
 MS = 1_000_000
 BUDGET_NS, STALL_NS = 5 * MS, 250 * MS
@@ -125,6 +125,20 @@ def test_how_late_it_may_be(gaps: Histogram, limits_ms: list[int], expected_ms: 
     budget_ns = late_budget_ns(gaps, [limit * MS for limit in limits_ms])
 
     assert budget_ns / MS == pytest.approx(expected_ms, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("tallies", "expected"),
+    [
+        ({}, []),  # nobody streamed at all; whoever was asked for is missed by name
+        ({("ws", CLEAN): Tally(by_terminal={"DONE": 1})}, []),
+        ({("ws", ROUGH): Tally(by_terminal={"ERROR": 1})}, []),
+        ({("ws", RAMP): Tally(by_terminal={"DONE": 9}), ("ws", CLEAN): Tally(unfinished=3)}, ["no_samples"]),
+    ],
+)
+def test_nothing_that_counts(tallies: dict[tuple[str, str], Tally], expected: list[str]) -> None:
+    """At least one stream of the measuring window has ended, however it did."""
+    assert [finding.reason.partition(":")[0] for finding in empty(Run(tallies))] == expected
 
 
 @pytest.mark.parametrize(("users", "expected"), [(1, 66), (50, 164), (1000, 2064)])

@@ -43,6 +43,7 @@ OF_DISTRIBUTION: Final = ("p50", "p90", "p95", "p99", "min", "mean", "max")
 OF_COUNTER: Final = ("count", "share", "per_s")
 OPERATORS: Final = ("<=", ">=", "<", ">")
 FILTERS: Final = ("scenario", "protocol", "state")
+NS_PER_MS: Final = 1_000_000
 _QUANTILE: Final = re.compile(r"p\d{1,2}(\.\d{1,2})?")
 _SHAPE: Final = re.compile(
     r"(?P<metric>[^\s{}<>=]+)\s*(?P<filters>\{[^{}]*\})?\s+(?P<statistic>[^\s<>=]+)\s*"
@@ -66,6 +67,12 @@ class Objective:
     def quantile(self) -> float | None:
         """0.95 of a p95; None for another statistic."""
         return float(self.statistic[1:]) / 100 if _QUANTILE.fullmatch(self.statistic) else None
+
+    @property
+    def most_ns(self) -> int | None:
+        """The longest time that it allows; None for what allows no longest one."""
+        of_time = self.metric in DISTRIBUTIONS and self.operator in ("<", "<=")
+        return round(self.limit * NS_PER_MS) if of_time else None
 
     def holds(self, value: float) -> bool:
         """Whether a value is on the good side."""

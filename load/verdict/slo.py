@@ -126,7 +126,19 @@ def _distribution(objective: Objective, total: Tally, measured: Measured) -> Res
     most = (values[1] * (1 + error) + (measured.after_ns if timed else 0)) / MS
     if objective.quantile is not None and n - floor(objective.quantile * n) < BEYOND:
         return Result(objective, Decision.UNDECIDED, least, most, n, f"too_few: {n} samples")
+    late = _began_late(objective, total)
+    if late:
+        return Result(objective, Decision.UNDECIDED, least, most, n, late)
     return _decided(objective, least, most, n, measured.tracer)
+
+
+def _began_late(objective: Objective, total: Tally) -> str:
+    """Why a figure that counts from when streams were due says more of the generator than of the target;
+    empty where it does not."""
+    allowed_ms, lag_ns = objective.limit / 4, total.start_lag.quantile(0.99)
+    if not objective.metric.endswith("_intended_ms") or lag_ns is None or lag_ns <= allowed_ms * MS:
+        return ""
+    return f"the generator began streams {lag_ns / MS:.1f} ms late (p99), allowed are {allowed_ms:g} ms"
 
 
 def _bounds(objective: Objective, total: Tally, measured: Measured) -> Sequence[Histogram]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from load.errors import ExitCode
 from load.metrics.histogram import Histogram
-from load.metrics.run import Health
+from load.metrics.run import STEADY, Health, Run
 from load.metrics.tally import Tally
 from load.verdict.judge import Finding
 
@@ -36,6 +36,16 @@ def late_budget_ns(gap: Histogram, limits_ns: Iterable[int]) -> int:
     median = gap.quantile(0.5)
     smallest = min(limits_ns if median is None else (*limits_ns, median))
     return max(LEAST_BUDGET_NS, smallest // 4)
+
+
+def empty(run: Run) -> Iterator[Finding]:
+    """Streams came, and none of those that count ended: there is nothing to speak of."""
+    if run.tallies and not run.total(windows=STEADY).ended:
+        yield _invalid(
+            "no_samples",
+            "no stream that began in the measuring window has ended; run longer (-t), or with a higher spawn"
+            " rate (-r): the window opens when all users have come",
+        )
 
 
 def untrustworthy(health: Health, tally: Tally, *, budget_ns: int, stall_ns: int) -> Iterator[Finding]:
