@@ -81,7 +81,7 @@ def test_a_miss_is_one_line() -> None:
     [
         ("shop/web/a.py", "shop/api/a.py"),  # moved
         ("shop/api/bb.py", "shop/api/b.py"),  # renamed in its folder
-        ("shop/api/orders.py", None),
+        ("shop/api/payments.py", None),
     ],
 )
 def test_a_file_that_was_renamed_is_named_with_what_it_may_be_now(name: str, expected: str | None) -> None:

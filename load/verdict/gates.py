@@ -54,10 +54,11 @@ def missed(
 def _like(name: str, others: Iterable[str]) -> str | None:
     """The same file elsewhere, or one beside it of a name much like it."""
     folder, _, file = name.rpartition("/")
-    moved = [other for other in sorted(others) if other.rpartition("/")[2] == file]
-    beside = {other.rpartition("/")[2]: other for other in others if other.rpartition("/")[0] == folder}
-    like = [beside[other] for other in get_close_matches(file, beside, n=1)]
-    return next(iter([*moved, *like]), None)
+    folder, _, base = name.rpartition("/")
+    split = [(other.rpartition("/")[0], other.rpartition("/")[2], other) for other in sorted(others)]
+    moved = [other for _, its_base, other in split if its_base == base]
+    beside = {its_base: other for its_folder, its_base, other in split if its_folder == folder}
+    return next(iter([*moved, *(beside[one] for one in get_close_matches(base, beside, n=1))]), None)
 
 
 def percent(lines: Mapping[str, tuple[int, int]], name: str) -> float | None:
