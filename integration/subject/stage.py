@@ -27,7 +27,16 @@ from websockets.frames import Opcode
 
 from backend.storage.schema import migrate
 from integration.covered import Measured
-from integration.subject.clients import Agent, Frame, Person, Service, http_client, sync_url
+from integration.subject.clients import (
+    LABEL,
+    Agent,
+    Frame,
+    Person,
+    Service,
+    http_client,
+    label,
+    sync_url,
+)
 from integration.timing import MS, PATIENCE_S, eventually
 from integration.upstream import Entry, Script, Upstream
 from load.target.config import TargetConfig, bundled
@@ -300,6 +309,7 @@ class RawClient:
         """Sends a whole request and reads nothing."""
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {person.token}\r\n"
+            f"{LABEL}: {label()}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         self.socket.sendall(head.encode() + body)
@@ -313,7 +323,8 @@ class RawClient:
         """Sends a handshake and reads nothing."""
         self.socket.sendall(
             f"GET /api/agents/{agent_id}/stream HTTP/1.1\r\nHost: {self.host}\r\n"
-            f"Authorization: Bearer {person.token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"Authorization: Bearer {person.token}\r\n{LABEL}: {label()}\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
 
