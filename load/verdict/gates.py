@@ -53,7 +53,6 @@ def missed(
 
 def _like(name: str, others: Iterable[str]) -> str | None:
     """The same file elsewhere, or one beside it of a name much like it."""
-    folder, _, file = name.rpartition("/")
     folder, _, base = name.rpartition("/")
     split = [(other.rpartition("/")[0], other.rpartition("/")[2], other) for other in sorted(others)]
     moved = [other for _, its_base, other in split if its_base == base]
