@@ -4,6 +4,8 @@ before they are answered, storage that fails between two looks at it."""
 from __future__ import annotations
 
 import base64
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -13,9 +15,10 @@ import httpx2
 import pytest
 from websockets.frames import Opcode
 
+from integration.covered import Measured
 from integration.subject import stage
 from integration.subject.ahead import Ahead, Server
-from integration.subject.clients import AGENTCHAT, Caller, Service, answer_of, first, hear, say
+from integration.subject.clients import AGENTCHAT, Caller, Service, answer_of, first, hear, say, to_the_close
 from integration.subject.stage import RawClient, assert_row, assert_whole, cut, ended
 from integration.timing import PATIENCE_S, eventually, eventually_async
 from integration.upstream import Upstream
@@ -23,11 +26,13 @@ from load.faults.database import Faults, open_database
 
 pytestmark = pytest.mark.anyio
 
+IDLE_S = 1.0
 STUCK = Server(
     "stuck",
     {
         **stage.GENEROUS,
-        "BACKEND_SEND_TIMEOUT": "0.3",
+        "BACKEND_SEND_TIMEOUT": "0.8",
+        "BACKEND_WS_FIRST_FRAME_TIMEOUT": str(IDLE_S),
         "BACKEND_SOCKET_SNDBUF": "2048",
         "BACKEND_DB_LOCK_TIMEOUT": "5",
         "BACKEND_RECHECK_INTERVAL": "60",
@@ -219,6 +224,47 @@ async def test_C11_client_that_reads_no_pong(stuck: Service) -> None:
             pass  # it takes no more, or it has ended the connection
         await eventually_async(lambda: stuck.metrics()["slow_consumers_total"] == before + 1, "its end")
     await assert_next_is_served(stuck, user)
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["stays", "leaves"])
+async def test_close_that_nobody_takes(stuck: Service, leaves: bool) -> None:
+    """Pongs of the protocol fill a connection that is then closed for being idle: the close waits for as long
+    as any frame may, or until the client is gone, and then nothing is left."""
+    user, agent = stuck.caller(), stuck.agent()
+    closes = 'ws_closes_total{code="4408",side="server"}'
+    before = stuck.metrics().get(closes, 0)
+    with RawClient(stuck, receive_buffer=4096) as client:
+        client.upgrade(agent, user.person)
+        for _ in range(2000):
+            client.send_frame(Opcode.PING, b"x" * 125)
+        await eventually_async(lambda: stuck.metrics().get(closes, 0) == before + 1, "the close")
+        if leaves:
+            cut(client.socket, reset=True)
+            client.socket.close()
+        else:
+            await eventually_async(lambda: not stage.holds(stuck, client), "the end of the connection")
+    await eventually_async(lambda: stuck.metrics()["ws_connections"] == 0, "none is left")
+    await assert_next_is_served(stuck, user)
+
+
+async def test_S2_shutdown_while_the_database_is_locked(measured: Measured) -> None:
+    """A run that cannot be stored keeps nobody waiting for long; with the lock gone all of it ends."""
+    settings = {"BACKEND_DRAIN_TIMEOUT": "0", "BACKEND_DB_LOCK_TIMEOUT": "5"}
+    with stage.running(measured, "locked-end", settings) as service:
+        user, agent = service.caller(), service.agent(tokens=2000, interval_ms=25)
+        faults = Faults(open_database(service.target.database_url or ""), None)
+        async with service.connect(agent, user.person) as socket:
+            await say(socket, message="Hello")
+            started = await first(socket, "started")
+            faults.lock(30)
+            os.kill(service.target.pid, signal.SIGTERM)
+            await to_the_close(socket)
+            faults.unlock()
+        await eventually_async(service.target.death, "the end of the process")
+        row = service.run(started["execution_id"])
+
+    assert socket.close_code == 1012
+    assert_row(row, "INTERRUPTED", "server_shutdown")
 
 
 async def test_clients_that_are_gone_before_their_handshake_is_answered(stuck: Service) -> None:
