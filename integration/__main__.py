@@ -5,8 +5,9 @@ Suites run one after the other, each in a pytest of its own: what the gate judge
 Further arguments go to each pytest; with a path, `-k` or the like it is one plain pytest, and nothing is
 judged or written.
 
-Leaves in `reports/integration/`: coverage.json, errorpaths.json, junit.xml, summary.md, `coverage/` (the
-parts, which a load run joins with its own) and `targets/` (the logs of the processes that tests started).
+Leaves in `reports/integration/`: coverage.json, errorpaths.json, junit.xml, summary.md, summary.json,
+`coverage/` (the parts, which a load run joins with its own) and `targets/` (the logs of the processes that
+tests started).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from load.errors import ExitCode, InvalidRun, UsageError
 from load.joint import of_tests_alone
 from load.report.paths import to_plain
 from load.report.store import write_atomically
+from load.report.together import Ran, summary_json
 from load.scenarios.own import read_bundled_rules
 from load.target.config import ROOT, bundled
 from load.target.launch import measured_command
@@ -124,6 +126,9 @@ def conclude(suites: Sequence[Suite]) -> int:
         write_atomically(FOLDER / "errorpaths.json", json.dumps(to_plain(paths), indent=1))
         invalid += tuple(f"{name}: {result}" for name, result in paths.checks.items() if result != "ok")
         misses += tuple(finding.reason for finding in early(paths))
+    ran = Ran({suite.name: suite.tests for suite in suites}, summary, None, paths)
+    document = summary_json(ran, rules, rules.integration_minimum)
+    write_atomically(FOLDER / "summary.json", json.dumps(document, indent=1))
     (FOLDER / "summary.md").write_text(markdown(suites, summary, misses, invalid, paths))
     for line in console_lines(suites, summary, misses, invalid, paths):
         say(line)

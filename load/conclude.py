@@ -14,7 +14,7 @@ from typing import Final
 from load.drivers.route import proxy_for
 from load.errors import ExitCode, InvalidRun
 from load.joint import findings as joint_findings
-from load.joint import join
+from load.joint import join, summarise
 from load.loadrun import LoadRun
 from load.report import console, render
 from load.report.document import RunFacts, TargetFacts, build
@@ -92,6 +92,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         coverage=coverage,
         overhead=None if coverage is None else stored_overhead(coverage.python, coverage.core),
         errorpaths=None if plain is None else summary_of(plain),
+        together=summarise(joint, coverage, run.rules, len(run.ledger.outcomes.scenarios)),
         coverage_absent=absent,
         undisturbed=run.undisturbed,
         recordings=recordings,

@@ -10,12 +10,14 @@ import json
 import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from load.errors import ExitCode, InvalidRun
 from load.report.paths import HOW, to_plain
+from load.report.together import Ran, summary_json
 from load.target.config import ROOT
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.pathparts import find_path_parts, join_path_parts
@@ -94,6 +96,26 @@ def of_tests_alone(folder: Path, rules: Rules) -> ErrorPaths | None:
     if not joined.parts:
         return None
     return make_map(joined.parts, left_out=joined.left_out, declared=rules.allow_neither)
+
+
+def summarise(
+    joint: Joint,
+    own: CoverageSummary | None,
+    rules: Rules,
+    scenarios: int,
+    *,
+    of_tests: Path = OF_TESTS,
+) -> dict[str, Any] | None:
+    """The value of `summary.json`; None where nothing was measured. own: the run's lines."""
+    if joint.paths is None and own is None:
+        return None
+    suites: dict[str, int] = {}
+    with_tests = joint.lines is not None or (joint.paths is not None and INTEGRATION in joint.paths.phases)
+    if with_tests:
+        with suppress(OSError, ValueError):  # tests that were not run to their end left none
+            suites = json.loads((of_tests / "summary.json").read_text())["suites"]
+    ran = Ran({**suites, LOAD: scenarios}, joint.lines or own, joint.gain_points, joint.paths)
+    return summary_json(ran, rules, rules.minimum)
 
 
 def findings(

@@ -46,6 +46,7 @@ def test_members_of_format_1() -> None:
         "generator",
         "coverage",
         "errorpaths",
+        "together",
         "provenance",
         "tallies",
         "health",

@@ -62,7 +62,8 @@ class RunFacts:
     name: of the run folder. steady_s: length of the measuring window; None when it never began.
     late_budget_ns: lateness of ours below which chunks that shared a read count as sent together.
     conversations: how many there were to choose from. coverage: None with the reason in coverage_absent.
-    errorpaths: `paths.summary_of` the map, None where no process left a part of it.
+    errorpaths: `paths.summary_of` the map, None where no process left a part of it. together: the value of
+    `summary.json`, None where nothing was measured.
     overhead: CPU covered over plain, None where it was not measured. undisturbed: scenarios without a failure
     of their own, which the headline figures come from; empty for all. reconciled: clients against the
     target's own rows, None where there are none to read. journal: whether the provider's was read.
@@ -86,6 +87,7 @@ class RunFacts:
     coverage: CoverageSummary | None = None
     coverage_absent: str = ""
     errorpaths: Mapping[str, Any] | None = None
+    together: Mapping[str, Any] | None = None
     overhead: float | None = None
     undisturbed: tuple[str, ...] = ()
     reconciled: Reconciled | None = None
@@ -141,6 +143,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         "generator": _generator(run, steady, accuracy, facts, on_time=on_time),
         "coverage": _coverage(facts),
         "errorpaths": facts.errorpaths,
+        "together": facts.together,
         "provenance": _provenance(facts),
     }
     # "tallies" and "health": ns, exact; a verdict is computed from these alone.

@@ -25,9 +25,14 @@ RENDERINGS: Final[tuple[tuple[str, Render], ...]] = (
 
 
 def write_document(folder: Path, document: Document, found: Map | None = None) -> None:
-    """`errorpaths.json`, `run.json`, then `latest`. found: the whole map of error paths. Raises OSError."""
+    """`errorpaths.json`, `summary.json`, `run.json`, then `latest`. found: the whole map of error paths.
+    Raises OSError."""
     if found is not None:
         write_atomically(folder / "errorpaths.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    if document.get("together") is not None:
+        write_atomically(
+            folder / "summary.json", orjson.dumps(document["together"], option=orjson.OPT_INDENT_2)
+        )
     write_atomically(folder / "run.json", to_json(document))
     point_latest(folder)
 

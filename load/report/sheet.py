@@ -14,6 +14,7 @@ from load.report.document import Document
 from load.report.figures import HEADLINE
 from load.report.layout import Sheet, Tile, Told
 from load.report.numbers import NO_DATA, ms, percent
+from load.report.together import together
 
 MEANING: Final[Mapping[str, str]] = {
     "PASS": "everything that was judged held",
@@ -43,6 +44,7 @@ def sheet(document: Document, found: paths.Map | None = None) -> Sheet:
         failures.rows(document),
         failures.deadlines(document),
         *([paths.overview(summary)] if (summary := document.get("errorpaths")) else []),
+        *([together(points)] if (points := document.get("together")) else []),
         *([] if found is None else [paths.clocks(found), paths.every(found)]),
         tables.generator(document),
         tables.coverage(document),
