@@ -68,7 +68,7 @@ class Calls:
 class _Clock:
     """Around `anyio.fail_after` or `move_on_after`."""
 
-    __slots__ = ("_began", "_deadline", "_inner", "_limit_s", "_number", "_probes", "_scope")
+    __slots__ = ("_inner", "_limit_s", "_number", "_probes", "_scope")
 
     def __init__(self, probes: "Probes", number: int, inner: Any, limit_s: float | None) -> None:
         self._probes = probes
@@ -84,8 +84,6 @@ class _Clock:
             raise
         _armed(self._probes, self._number, self._limit_s)
         self._scope = scope
-        self._began = time.monotonic()
-        self._deadline = scope.deadline
         return scope
 
     def __exit__(self, *exit: Any) -> Any:
@@ -104,7 +102,7 @@ class _Clock:
             scope = self._scope
             # One that was cancelled by hand is caught as well.
             if scope.cancelled_caught and time.monotonic() >= scope.deadline - EARLY_S:
-                _ended(self._probes, self._number, self._limit_s, self._began, self._deadline, scope.deadline)
+                _ended(self._probes, self._number, self._limit_s, scope.deadline)
         except Exception:
             self._probes.errors += 1
 
@@ -112,7 +110,7 @@ class _Clock:
 class _AsyncioClock:
     """Around `asyncio.timeout` or `timeout_at`."""
 
-    __slots__ = ("_began", "_inner", "_limit_s", "_number", "_probes", "_when")
+    __slots__ = ("_inner", "_limit_s", "_number", "_probes")
 
     def __init__(self, probes: "Probes", number: int, inner: Any, limit_s: float | None) -> None:
         self._probes = probes
@@ -126,8 +124,6 @@ class _AsyncioClock:
         except BaseException as error:
             _leave_no_trace(error)
             raise
-        self._began = time.monotonic()
-        self._when = self._inner.when()
         _armed(self._probes, self._number, self._limit_s)
         return entered
 
@@ -144,7 +140,7 @@ class _AsyncioClock:
     def _after(self) -> None:
         try:
             if self._inner.expired():
-                _ended(self._probes, self._number, self._limit_s, self._began, self._when, self._inner.when())
+                _ended(self._probes, self._number, self._limit_s, self._inner.when())
         except Exception:
             self._probes.errors += 1
 
@@ -179,20 +175,13 @@ def _armed(probes: "Probes", number: int, limit_s: float | None) -> None:
         probes.errors += 1
 
 
-def _ended(
-    probes: "Probes",
-    number: int,
-    limit_s: float | None,
-    began: float,
-    first_deadline: float | None,
-    deadline: float | None,
-) -> None:
-    now = time.monotonic()
-    if deadline == first_deadline or limit_s is None or deadline is None:
-        _fired(probes, number, limit_s, now - began)
+def _ended(probes: "Probes", number: int, limit_s: float | None, deadline: float | None) -> None:
+    if limit_s is None or deadline is None:
+        _fired(probes, number, None, 0.0)
     else:
-        # It was moved, by the same limit as far as anybody can tell: what is exact is how late it is.
-        _fired(probes, number, limit_s, limit_s + now - deadline)
+        # Against the deadline as it stood: it may have been moved, by the same limit as far as anybody can
+        # tell, and a loop that reads its clock once an iteration counts from a little before the block.
+        _fired(probes, number, limit_s, limit_s + time.monotonic() - deadline)
 
 
 def _fired(probes: "Probes", number: int, limit_s: float | None, elapsed_s: float) -> None:
