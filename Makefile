@@ -7,13 +7,17 @@ STAMP  := $(VENV)/.lock-$(shell cksum < requirements.lock | tr ' ' '-')
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: load test holds bench check lint types contracts format setup lock clean
+.PHONY: load test report holds bench check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m integration $(ARGS)
+
+# The last run again, beside the tests of now; another one: make report ARGS=reports/FOLDER
+report: $(STAMP)
+	$(BIN)/python -m load.again $(ARGS)
 
 # Kill loops, repetitions and long waits; not part of the checks.
 holds: $(STAMP)

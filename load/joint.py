@@ -33,16 +33,22 @@ OF_TESTS: Final = ROOT / "reports" / "integration"
 @dataclass(frozen=True, slots=True)
 class Joint:
     """paths: None where no process left a part. lines: of tests and load together, None where one of the two
-    has no data of these sources. of_tests: per cent of all lines by the tests alone, likewise."""
+    has no data of these sources. of_tests: per cent of all lines by the tests alone, likewise. began_ns,
+    users: of the load, as `join` takes them."""
 
     paths: ErrorPaths | None
     lines: CoverageSummary | None = None
     of_tests: float | None = None
+    began_ns: int = 0
+    users: Sequence[tuple[int, int]] = ()
 
     @property
     def plain(self) -> dict[str, Any] | None:
         """The value of `errorpaths.json`."""
-        return None if self.paths is None else to_plain(self.paths)
+        if self.paths is None:
+            return None
+        load = {"began_ns": self.began_ns, "users": [list(one) for one in self.users]}
+        return to_plain(self.paths) | {"load": load}
 
     @property
     def gain_points(self) -> float | None:
@@ -82,12 +88,12 @@ def join(
         )
     theirs = find_parts(of_tests)
     if own is None or not theirs:
-        return Joint(paths)
+        return Joint(paths, began_ns=began_ns, users=users)
     union = write_coverage_json([*find_parts(folder), *theirs], folder / "coverage.json")
     if not union.usable or INTEGRATION not in union.phases:
-        return Joint(paths)
+        return Joint(paths, began_ns=began_ns, users=users)
     report = json.loads((of_tests / "coverage.json").read_text())
-    return Joint(paths, union, float(report["totals"]["percent_covered"]))
+    return Joint(paths, union, float(report["totals"]["percent_covered"]), began_ns, users)
 
 
 def of_tests_alone(folder: Path, rules: Rules) -> ErrorPaths | None:

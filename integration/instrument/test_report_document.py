@@ -80,6 +80,7 @@ def test_verdict_and_finding_of_a_red_run() -> None:
             "reason": BROKEN.reason,
             "reproduce": BROKEN.reproduce,
             "ids": ["exe_1"],
+            "timed_out": False,
             "recordings": ["findings/exe_1.ndjson"],
         }
     ]

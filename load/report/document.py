@@ -118,7 +118,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
             "exit_code": int(verdict.exit_code),
             "reasons": list(verdict.reasons),
         },
-        "findings": [_finding(finding, facts.recordings) for finding in verdict.findings],
+        "findings": [finding_json(finding, facts.recordings) for finding in verdict.findings],
         "target": _target(facts.target),
         "profile": _profile(facts),
         "streams": _streams(run.total(), steady),
@@ -159,7 +159,8 @@ def _sound(value: object) -> object:
     return [_sound(member) for member in value] if isinstance(value, list) else value
 
 
-def _finding(finding: Finding, recordings: Mapping[str, str]) -> dict[str, object]:
+def finding_json(finding: Finding, recordings: Mapping[str, str]) -> dict[str, object]:
+    """recordings: id of a stream -> its file."""
     return {
         "kind": finding.kind.name,
         "scenario": finding.scenario,
@@ -169,6 +170,7 @@ def _finding(finding: Finding, recordings: Mapping[str, str]) -> dict[str, objec
         "reason": finding.reason,
         "reproduce": finding.reproduce,
         "ids": list(finding.ids),
+        "timed_out": finding.timed_out,
         "recordings": [recordings[stream_id] for stream_id in finding.ids if stream_id in recordings],
     }
 

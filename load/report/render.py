@@ -27,6 +27,12 @@ RENDERINGS: Final[tuple[tuple[str, Render], ...]] = (
 def write_document(folder: Path, document: Document, found: Map | None = None) -> None:
     """`errorpaths.json`, `summary.json`, `run.json`, then `latest`. found: the whole map of error paths.
     Raises OSError."""
+    write_values(folder, document, found)
+    point_latest(folder)
+
+
+def write_values(folder: Path, document: Document, found: Map | None = None) -> None:
+    """The same without `latest`."""
     if found is not None:
         write_atomically(folder / "errorpaths.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if document.get("together") is not None:
@@ -34,7 +40,6 @@ def write_document(folder: Path, document: Document, found: Map | None = None) -
             folder / "summary.json", orjson.dumps(document["together"], option=orjson.OPT_INDENT_2)
         )
     write_atomically(folder / "run.json", to_json(document))
-    point_latest(folder)
 
 
 def render_all(folder: Path, document: Document, found: Map | None = None) -> tuple[str, ...]:

@@ -1,0 +1,76 @@
+"""load/again.py: a run rendered and judged again from its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.instrument.documents import BROKEN, document
+from integration.instrument.test_target_pathparts import left
+from load.again import again, main
+from load.errors import ExitCode
+from load.report.render import write_document
+from load.verdict.judge import Finding
+from load.verdict.rules import Rules
+
+MISSED = Finding(
+    ExitCode.OBJECTIVE, None, "error paths", None, None, "respond: shop/api.py:12 reached by neither"
+)
+
+
+def stored(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a run leaves that reached one path; its lines were not measured."""
+    folder = tmp_path / "reports" / "20261125T120000Z-0123456-beef"
+    left(folder / "coverage", "load.7")
+    return folder
+
+
+def test_a_run_gets_the_paths_of_tests_that_came_later(folder: Path, tmp_path: Path) -> None:
+    """Of the same sources; every rendering shows them."""
+    write_document(folder, document())
+    tests = tmp_path / "integration"
+    left(tests / "coverage", "integration.8", phase="integration")
+
+    code = again(folder, Rules(), tests)
+
+    assert code == ExitCode.PASS
+    assert stored(folder)["errorpaths"]["totals"]["both"] == 1
+    assert "integration: 1 process; load: 1 process" in (folder / "summary.md").read_text()
+    assert "Every error path" in (folder / "report.html").read_text()
+
+
+def test_what_streams_did_stays_as_it_was_found(folder: Path, tmp_path: Path) -> None:
+    """With its ids; the exit code is the run's."""
+    write_document(folder, document(findings=(BROKEN,)))
+    before = stored(folder)
+
+    code = again(folder, Rules(), tmp_path / "integration")
+
+    assert code == ExitCode.BEHAVIOUR
+    assert {name: stored(folder)[name] for name in ("findings", "verdict", "tallies")} == {
+        name: before[name] for name in ("findings", "verdict", "tallies")
+    }
+
+
+def test_a_gate_that_no_longer_misses_is_no_finding_any_more(folder: Path, tmp_path: Path) -> None:
+    """It is judged by the map of now."""
+    write_document(folder, document(findings=(MISSED,)))
+
+    code = again(folder, Rules(), tmp_path / "integration")
+
+    assert (code, stored(folder)["findings"], stored(folder)["verdict"]["status"]) == (0, [], "PASS")
+
+
+def test_a_folder_without_a_run_is_invalid(tmp_path: Path) -> None:
+    """Nothing is written there."""
+    assert main([str(tmp_path)]) == ExitCode.INVALID
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,143 @@
+"""Renders a run again from what it left, beside the tests of now, and judges what that changes.
+
+    python -m load.again [FOLDER] [--config FILE]
+    make report ARGS=reports/20261125T170112Z-1a2b3c4-9f3e
+
+Lines and error paths are joined again, so a run from before `make test` gets its joint map. What streams did
+stays as it was found. Where the sources have changed since, lines and paths stay as they were, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from load.configuration import read_configuration
+from load.errors import ExitCode, InvalidRun, LoadError, UsageError
+from load.joint import OF_TESTS, Joint, findings, join, summarise
+from load.report import console, render
+from load.report.document import Document, finding_json
+from load.report.paths import HOW, summary_of
+from load.scenarios.own import read_bundled_rules
+from load.target.config import ROOT
+from load.target.parts import CoverageSummary, find_parts, write_coverage_json
+from load.verdict.errorpaths import INTEGRATION
+from load.verdict.judge import Finding, judge
+from load.verdict.rules import Rules, read_rules
+
+OF_BOTH: Final = ("error paths", "coverage")
+"""Figures of findings that tests and load make together."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m load.again", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "reports" / "latest")
+    parser.add_argument("--config", type=Path)
+    parsed = parser.parse_args(arguments)
+    try:
+        return again(parsed.folder, _rules(parsed.config))
+    except LoadError as error:
+        console.say(f"{error.exit_code.name}: {error}")
+        return error.exit_code
+
+
+def again(folder: Path, rules: Rules, of_tests: Path = OF_TESTS) -> int:
+    """The exit code of the run as it stands now. Raises InvalidRun for a folder that holds no run."""
+    document, plain = render.read_document(folder), _stored_map(folder)
+    try:
+        own = _own(folder)
+    except InvalidRun as error:
+        console.say(f"lines and error paths stand as they were stored: {error}")
+    else:
+        load = (plain or {}).get("load") or {"began_ns": 0, "users": []}
+        users = [(moment, count) for moment, count in load["users"]]
+        joint = join(folder, own, rules, began_ns=load["began_ns"], users=users, of_tests=of_tests)
+        plain = joint.plain or plain
+        scenarios = len(document["scenarios"])
+        document = dict(_judged(document, joint, rules)) | {
+            "errorpaths": None if plain is None else summary_of(plain),
+            "together": summarise(joint, own, rules, scenarios, of_tests=of_tests),
+        }
+    console.show(document, folder)
+    render.write_values(folder, document, plain)
+    for failure in (failed := render.render_all(folder, document, plain)):
+        console.say(failure)
+    code: int = ExitCode.INVALID if failed else document["verdict"]["exit_code"]
+    return code
+
+
+def _own(folder: Path) -> CoverageSummary | None:
+    """The lines of the run; None where none were measured. Raises InvalidRun where they cannot be had now."""
+    parts = find_parts(folder)
+    if not parts:
+        return None
+    summary = write_coverage_json(parts, folder / "coverage.json")
+    if not summary.usable:
+        raise InvalidRun("; ".join(result for result in summary.checks.values() if result != "ok"))
+    return summary
+
+
+def _judged(document: Document, joint: Joint, rules: Rules) -> Document:
+    """With the findings of tests and load together as they are now, all others as they were."""
+    absent = HOW[INTEGRATION]
+    stored = [
+        found
+        for found in document["findings"]
+        if found["figure"] not in OF_BOTH and not found["reason"].endswith(f"{absent} makes it")
+    ]
+    known = {found["reason"] for found in stored}
+    new = [found for found in findings(joint, rules, rows=()) if found.reason not in known]
+    undecided = "warn" if document["verdict"]["exit_code"] == ExitCode.PASS else "fail"
+    verdict = judge([*map(_finding, stored), *new], undecided)
+    recordings = {
+        stream: file
+        for found in stored
+        for stream, file in zip(found["ids"], found["recordings"], strict=False)
+    }
+    return dict(document) | {
+        "verdict": {
+            "status": verdict.status,
+            "exit_code": int(verdict.exit_code),
+            "reasons": list(verdict.reasons),
+        },
+        "findings": [finding_json(finding, recordings) for finding in verdict.findings],
+    }
+
+
+def _finding(found: Mapping[str, Any]) -> Finding:
+    return Finding(
+        ExitCode[found["kind"]],
+        found["scenario"],
+        found["figure"],
+        found["value"],
+        found["limit"],
+        found["reason"],
+        found["reproduce"],
+        tuple(found["ids"]),
+        found.get("timed_out", False),
+    )
+
+
+def _stored_map(folder: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = orjson.loads((folder / "errorpaths.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return found
+
+
+def _rules(config: Path | None) -> Rules:
+    if config is None:
+        return read_bundled_rules()
+    if not config.is_file():
+        raise UsageError(f"--config {config}: no such file")
+    return read_rules(read_configuration(config).table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
