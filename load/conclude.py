@@ -87,7 +87,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         conversations=run.conversations,
         reconciled=reconciled,
         journal=journal is not None,
-        target_cpu_s=None if run.target is None else round(run.target.facts()["cpu_s"], 3),
+        target_cpu_s=_cpu_s(run),
         provider_cpu_s=None if journal is None else round(journal.cpu_s, 3),
         coverage=coverage,
         overhead=None if coverage is None else stored_overhead(coverage.python, coverage.core),
@@ -162,6 +162,12 @@ def _reconciled(run: LoadRun, journal: Journal | None) -> Reconciled | None:
         abandoned_unseen=run.ledger.abandoned_unseen,
         forgotten=0 if journal is None else journal.forgotten,
     )
+
+
+def _cpu_s(run: LoadRun) -> float | None:
+    """Of the target; None where nothing of ours runs in it."""
+    told = None if run.target is None else run.target.facts().get("cpu_s")
+    return None if told is None else round(float(told), 3)
 
 
 def _coverage(run: LoadRun) -> tuple[CoverageSummary | None, str]:

@@ -224,11 +224,14 @@ def test_a_target_that_never_answers_its_ready_path_is_down(started: Launch) -> 
         ),
         (
             replace(SHOP, workers=2),
-            "2 workers cannot be measured: a target is one process;"  # noqa: ISC004
-            " start it yourself and name it with --host",
+            "2 workers cannot be covered: that needs one process; use --coverage off",
+        ),
+        (
+            replace(SHOP, workers=2, coverage="off", server="shop.api:make"),
+            "2 workers are uvicorn's, and shop.api:make is another server",
         ),
     ],
-    ids=["attribute", "source", "folder", "workers"],
+    ids=["attribute", "source", "folder", "workers", "server"],
 )
 def test_what_cannot_be_done_is_a_usage_error(started: Launch, config: TargetConfig, line: str) -> None:
     """One line says what and why."""
@@ -236,6 +239,18 @@ def test_what_cannot_be_done_is_a_usage_error(started: Launch, config: TargetCon
         started(config)
 
     assert line == str(usage.value)
+
+
+def test_several_workers_serve_without_coverage(started: Launch) -> None:
+    """Each in a process of its own; all of them end."""
+    target = started(replace(SHOP, workers=2, coverage="off"))
+    # The supervisor, its two workers, and what multiprocessing keeps beside them.
+    family = [psutil.Process(target.pid), *psutil.Process(target.pid).children(recursive=True)]
+
+    assert get(target, "/ready") == b"ok"
+    assert sum("spawn_main" in " ".join(one.cmdline()) for one in family) == 2
+    target.stop()
+    assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_a_target_ends_with_its_parent(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -130,6 +130,7 @@ def launch(
     not become ready, `UsageError` when what was asked for cannot be done.
     """
     check(config)
+    config = in_one_process(config)
     scratch = scratch_of(folder)
     port = free_port()
     places = {**places, "scratch": str(scratch), "port": str(port)}
@@ -243,11 +244,23 @@ def last_save_of(part: Path) -> Path:
 def check(config: TargetConfig) -> None:
     if not config.app_dir.is_dir():
         raise UsageError(f"there is no folder {config.app_dir} to start the target from; see --app-dir")
-    if config.workers != 1:
+    if config.workers == 1 or config.command:
+        return
+    if config.coverage != "off":
         raise UsageError(
-            f"{config.workers} workers cannot be measured: a target is one process; start it yourself and"
-            " name it with --host"
+            f"{config.workers} workers cannot be covered: that needs one process; use --coverage off"
         )
+    if config.server is not None:
+        raise UsageError(f"{config.workers} workers are uvicorn's, and {config.server} is another server")
+
+
+def in_one_process(config: TargetConfig) -> TargetConfig:
+    """The same, unless several workers are asked for: those are a command, of which nothing is measured."""
+    if config.workers == 1 or config.command:
+        return config
+    uvicorn = ("-m", "uvicorn", config.app.removesuffix("()"), "--workers", str(config.workers))
+    address = ("--host", "127.0.0.1", "--port", "{port}", "--no-access-log")
+    return replace(config, command=(str(config.python), *uvicorn, *address))
 
 
 def run_setup(
