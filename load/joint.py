@@ -92,8 +92,15 @@ def join(
     union = write_coverage_json([*find_parts(folder), *theirs], folder / "coverage.json")
     if not union.usable or INTEGRATION not in union.phases:
         return Joint(paths, began_ns=began_ns, users=users)
-    report = json.loads((of_tests / "coverage.json").read_text())
-    return Joint(paths, union, float(report["totals"]["percent_covered"]), began_ns, users)
+    return Joint(paths, union, _percent(of_tests / "coverage.json"), began_ns, users)
+
+
+def _percent(report: Path) -> float | None:
+    """Of all lines, as coverage.py's JSON report says; None where tests were ended before they wrote it."""
+    try:
+        return float(json.loads(report.read_text())["totals"]["percent_covered"])
+    except (OSError, ValueError, LookupError):
+        return None
 
 
 def of_tests_alone(folder: Path, rules: Rules) -> ErrorPaths | None:
