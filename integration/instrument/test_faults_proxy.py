@@ -210,6 +210,15 @@ def test_a_stall_is_one_gap_of_its_length(mode: str, proxy: Proxy) -> None:
         assert STALL_MS - 1 <= max(gaps) / MS <= STALL_MS + 60
 
 
+def test_a_late_first_chunk_is_a_late_first_text(mode: str, proxy: Proxy) -> None:
+    """And no gap: nothing came before."""
+    [late, clean] = streams(mode, proxy, f"1: delay {STALL_MS}; clean", 2)
+
+    assert ends([late, clean]) == [CLEAN] * 2
+    assert (late.ttft_ns or 0) / MS >= STALL_MS > (clean.ttft_ns or 0) / MS
+    assert max(late.gaps_in_order()) / MS < STALL_MS
+
+
 def test_growing_gaps_give_a_slope(mode: str, proxy: Proxy) -> None:
     """Gap k is k times the amount longer, so the stream takes the sum of them."""
     [timeline] = streams(mode, proxy, "grow 4", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,7 @@ BOTH: Final = {
     "inject badjson": "BROKEN(text)",
     "inject badutf8": "BROKEN(text)",
     "refuse 503": "REFUSED(503, capacity)",
+    "refuse 403": "REFUSED(403, governance_denied)",
     "split 5": DECLARED,
     "coalesce 3": DECLARED,
 }
@@ -88,39 +89,76 @@ class Planted:
         return [(entry, rows[entry["execution_id"]]) for entry in self.journal if item_of(entry) == item]
 
 
-@pytest.fixture(scope="module", params=["ws", "sse"])
-def planted(
-    request: pytest.FixtureRequest, measured: Measured, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Planted]:
+def ask_all(mode: str, plan: Iterable[str], measured: Measured, folder: Path, *arguments: str) -> Planted:
     """Each item of the plan on as many connections, in an order and on chunks that the seed decides."""
-    mode = str(request.param)
-    folder = tmp_path_factory.mktemp(mode)
-    plan = named(mode)
+    items = list(plan)
     with (
-        running(measured, f"proxied-{mode}", {}, covered=False) as service,
+        running(measured, f"{folder.name}-{mode}", {}, covered=False) as service,
         proxied(folder, "--mode", mode) as proxy,
     ):
         agent = service.agent(tokens=CHUNKS, first_token_ms=20, interval_ms=20)
         tokens = " ".join(service.person().token for _ in range(USERS))
         to = service.target.url.removeprefix("http://")
-        proxy.ask("/plan", plan="; ".join(plan), seed=SEED, chunks=CHUNKS, to=to)
-        env = {"T": tokens, "PROXIED_AGENT": agent.id, "PROXIED_STREAMS": str(ROUNDS * len(plan))}
-        with started(proxy, mode, folder, env) as locust:
+        proxy.ask("/plan", plan="; ".join(items), seed=SEED, chunks=CHUNKS, to=to)
+        env = {"T": tokens, "PROXIED_AGENT": agent.id, "PROXIED_STREAMS": str(ROUNDS * len(items))}
+        with started(proxy, mode, folder, env, *arguments) as locust:
             run = over(locust, folder / "reports")
-        yield Planted(mode, run, proxy.planted(), proxy.ask("/state")["counted"])
+        return Planted(mode, run, proxy.planted(), proxy.ask("/state")["counted"])
+
+
+@pytest.fixture(scope="module", params=["ws", "sse"])
+def planted(
+    request: pytest.FixtureRequest, measured: Measured, tmp_path_factory: pytest.TempPathFactory
+) -> Planted:
+    """Every fault there is, in one run."""
+    mode = str(request.param)
+    return ask_all(mode, named(mode), measured, tmp_path_factory.mktemp("proxied"))
 
 
 def started(
-    proxy: Proxy, mode: str, folder: Path, env: Mapping[str, str]
+    proxy: Proxy, mode: str, folder: Path, env: Mapping[str, str], *arguments: str
 ) -> AbstractContextManager[Popen[str]]:
     """The users of `locustfiles/proxied.py` ask whatever is behind the proxy; the time only bounds it."""
     return locust_running(
         "--headless", "-f", "integration/runs/locustfiles/proxied.py", "--host", f"http://{proxy.address}",
         "--token-env", "T", "--scenario", mode, "--think-s", "0.2", "--seed", str(SEED),
-        "-u", str(USERS), "-r", str(USERS), "-t", "80s",
+        "-u", str(USERS), "-r", str(USERS), "-t", "80s", *arguments,
         reports=folder / "reports",
         env=env,
     )  # fmt: skip
+
+
+def harmless(mode: str) -> list[str]:
+    """What proxies and networks do, and no stream is worse for it."""
+    return ["split 5", "coalesce 3", "inject ping" if mode == "ws" else "inject comment", *[CLEAN] * 4]
+
+
+@pytest.mark.parametrize("mode", ["ws", "sse"])
+def test_what_is_no_fault_is_not_named(mode: str, measured: Measured, tmp_path: Path) -> None:
+    """Frames in several segments or several in one, pings and comments: the run passes."""
+    done = ask_all(mode, harmless(mode), measured, tmp_path, "--objective", "good share >= 1")
+
+    assert len(done.journal) == 3 * ROUNDS
+    assert (done.run.reasons, done.run.code) == ([], 0)
+    assert done.run.run["streams"]["by_terminal"]["DONE"] == done.connections == ROUNDS * 7
+
+
+@pytest.mark.parametrize("mode", ["ws", "sse"])
+def test_a_slow_target_misses_its_objectives(mode: str, measured: Measured, tmp_path: Path) -> None:
+    """A late first text and a stall, each by its own figure; nothing was undeclared."""
+    late_ms = 1_000
+    objectives = (f"ttft_ms max < {late_ms}", f"max_gap_ms max < {STALL_MS}", "stalls count < 1")
+    asked = [word for text in objectives for word in ("--objective", text)]
+    plan = [f"delay {late_ms}", f"stall {STALL_MS}", *harmless(mode)]
+    done = ask_all(mode, plan, measured, tmp_path, *asked)
+
+    late = [row["ttft_us"] >= late_ms * 1000 for row in done.run.streams()]
+    assert (sum(late), len(late)) == (ROUNDS, ROUNDS * len(plan))
+    assert all(row["ttft_us"] >= late_ms * 1000 for _, row in done.rows_of(f"delay {late_ms}"))
+    assert [result["decision"] for result in done.run.run["objectives"]] == ["MISSED"] * 3
+    assert all(reason.startswith("OBJECTIVE ") for reason in done.run.reasons)
+    assert done.run.run["streams"]["stalls"] == ROUNDS
+    assert done.run.code == 3
 
 
 def test_a_target_that_refuses_everybody_is_down(measured: Measured, tmp_path: Path) -> None:
@@ -176,7 +214,7 @@ def test_every_break_is_counted_once(planted: Planted) -> None:
 
 def test_each_fault_is_named_in_the_stream_that_it_was_planted_in(planted: Planted) -> None:
     """The proxy and the run know a stream by the same id."""
-    whole = {"refuse 503", CLEAN}
+    whole = {"refuse 503", "refuse 403", CLEAN}
     for item, ended in named(planted.mode).items():
         for _, row in planted.rows_of(item) if item not in whole else []:
             state, code = row["state"], row["code"]

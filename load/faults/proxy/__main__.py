@@ -19,6 +19,7 @@ Faults of the network, in every mode (--fault, repeatable, or POST /fault):
 
 Plans (--plan), in mode ws for frames, in mode sse for events; k is a chunk of a stream, drawn if left out:
     stall k MS            chunk k and all behind it wait
+    delay MS              so does chunk 1
     drop k · duplicate k · reorder k · corrupt k
     cut k rst|fin         the connection ends behind chunk k
     close k CODE          a close frame (sse: the end of the response) instead of the rest

@@ -35,6 +35,11 @@ class Operation:
     amount: int = 0
     other: int = 0
 
+    @property
+    def holds_back(self) -> int | None:
+        """The chunk that it makes late by `amount`; None where it makes none late."""
+        return {"delay": 1, "stall": self.chunk}.get(self.kind)
+
     def __str__(self) -> str:
         parts = (self.kind, self.chunk, self.what, self.amount, self.other)
         return " ".join(str(part) for part in parts if part)
@@ -54,6 +59,7 @@ class Form:
 
 FORMS: Final = {
     "stall": Form(True, amounts=1, first=2),
+    "delay": Form(False, amounts=1),
     "drop": Form(True),
     "duplicate": Form(True),
     "reorder": Form(True),

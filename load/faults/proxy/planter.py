@@ -132,7 +132,7 @@ class Planter:
                 self._grown_ns += self._chunks * operation.amount * MS
                 await self._flush()
                 await until(arrived_ns + self._grown_ns)
-            elif operation.kind == "stall" and operation.chunk == self._chunks:
+            elif operation.holds_back == self._chunks:
                 await self._flush()
                 self._note(operation)
                 since = arrived_ns if self._chunk_out_ns is None else self._chunk_out_ns
