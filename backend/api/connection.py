@@ -76,7 +76,7 @@ class Connection:
         except Gone:
             log.debug("client_gone")
             self._parts.end()
-        except SlowConsumer:
+        except SlowConsumer:  # C11
             telemetry.slow_consumers_total.inc()
             if self._turn is not None:
                 self._turn.lost = Stop.SLOW
@@ -88,7 +88,7 @@ class Connection:
     async def _read(self) -> None:
         while True:
             try:
-                with anyio.fail_after(None) as self._idle_clock:
+                with anyio.fail_after(None) as self._idle_clock:  # F12
                     self._wind_idle_clock()
                     message = await self._socket.receive()
             except TimeoutError:  # F12
@@ -191,7 +191,7 @@ class Connection:
         """The fatal frame and its close. In the plain contract what nobody asked for comes bare."""
         if asked or self._member.speaks_v1:
             await self._tell(problem, request_id, fatal=True)
-        await self._socket.close(problem.row.close or _INTERNAL_ERROR, problem.code.value)
+        await self._socket.close(problem.row.close or _INTERNAL_ERROR, problem.code.value)  # A1 A2 F5 F12
         self._parts.end()
 
     # The member, and the server's own frames

@@ -69,7 +69,7 @@ class _Exchange:
         try:
             _check_headers(self.scope)
             await app(self.scope, receive, answer)
-        except ClientDisconnect:
+        except ClientDisconnect:  # C10
             self.status = self.status or _GONE
         except Problem as problem:
             await self._answer(problem, receive, answer)

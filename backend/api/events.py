@@ -28,7 +28,7 @@ async def events(request: Request, viewer: Asking, execution_id: str) -> Respons
     after_seq = _last_event_id(request)
     run = _visible(runs, viewer, execution_id)
     if run is None:
-        raise gap(await _stored(request, viewer, execution_id))
+        raise gap(await _stored(request, viewer, execution_id))  # C4
     check_seq(run, after_seq)
     return EventStream(runs, run, after_seq)
 
@@ -61,5 +61,5 @@ def _visible(runs: Runs, viewer: Viewer, execution_id: str) -> RunTask | None:
 async def _stored(request: Request, viewer: Viewer, execution_id: str) -> Execution:
     row = await database_of(request).read(lambda connection: get_execution(viewer, connection, execution_id))
     if row is None:
-        raise not_found()
+        raise not_found()  # C8
     return row

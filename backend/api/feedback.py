@@ -54,7 +54,7 @@ async def give(request: Request, viewer: Asking, agent_id: str) -> Response:
     )
     try:
         stored = await database.write(lambda connection: add_feedback(viewer, connection, run, opinion))
-    except IntegrityError:
+    except IntegrityError:  # B3
         raise Problem(ErrorCode.FEEDBACK_EXISTS) from None  # B3
     return reply(_view(run, opinion, stored), 201)
 

@@ -48,7 +48,7 @@ class BodyLimit:
             try:
                 with anyio.fail_after(clocks.full(max(0.001, began + self.timeout_s - now))):
                     message = await receive()
-            except TimeoutError:
+            except TimeoutError:  # L16
                 raise Problem(
                     ErrorCode.REQUEST_TIMEOUT,
                     headers={"Connection": "close"},

@@ -36,7 +36,7 @@ class Socket:
             self.closed = True
             code = message.get("code", 1005)
             telemetry.ws_closes_total.labels(str(code), "client").inc()
-            raise Gone
+            raise Gone  # C1 F14
         text: str | None = message.get("text")
         if text is not None:
             return text

@@ -67,7 +67,7 @@ class EventStream(Response):
             await Subscriber(
                 self._run.log, self._event, send_timeout_s=timeout_s, after_seq=self._first
             ).follow()
-        except SlowConsumer:
+        except SlowConsumer:  # C11
             self._give_up(scope)
 
     async def _event(self, frame: bytes) -> None:

@@ -98,7 +98,7 @@ class Turn:
             row = await member.find(frame.execution_id)
             if row is None:
                 raise Problem(ErrorCode.RESUME_NOT_FOUND)  # C5
-            raise gap(row)
+            raise gap(row)  # C4
         check_seq(run, frame.last_seq)
         await self._attach(run, frame.last_seq)
         await self._follow(run, frame.last_seq)  # C2
@@ -123,7 +123,7 @@ class Turn:
         subscriber = Subscriber(run.log, self._socket.send_raw, send_timeout_s=timeout_s, after_seq=after_seq)
         try:
             await subscriber.follow()
-        except SlowConsumer:
+        except SlowConsumer:  # C11
             self.lost = Stop.SLOW
             raise
         finally:

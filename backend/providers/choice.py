@@ -80,7 +80,7 @@ class Chain:
                     async for piece in pieces:
                         yield piece
                 return
-            except AttemptFailed as failure:
+            except AttemptFailed as failure:  # P20
                 self.failed.append(Failed(endpoint.name, failure.code, self.began_ns, time.monotonic_ns()))
                 self.began_ns = None
                 if self._again(failure, asked):
@@ -88,7 +88,7 @@ class Chain:
                 else:
                     another = None if failure.then is Then.STOP else next(following, None)
                     if another is None:
-                        raise failure.problem() from failure
+                        raise failure.problem() from failure  # P1 P2 P3 P4 P5
                     endpoint, asked = another, 0  # P20
             await anyio.sleep(pause_s)
 

@@ -27,11 +27,11 @@ def chunk_of(data: str) -> Chunk:
     try:
         event = orjson.loads(data)
     except orjson.JSONDecodeError:
-        raise Malformed("an event is not JSON") from None
+        raise Malformed("an event is not JSON") from None  # P12
     if not isinstance(event, dict):
         raise Malformed("an event is not an object")
     if event.get("error"):
-        raise reported(event["error"])
+        raise reported(event["error"])  # P15
     choices = event.get("choices")
     if not isinstance(choices, list):
         raise Malformed("an event without choices")

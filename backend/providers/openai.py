@@ -105,8 +105,8 @@ class OpenAIClient:
         except Malformed as fault:
             if characters:
                 raise Problem(ErrorCode.PROVIDER_PROTOCOL, str(fault)) from fault  # P12 P14
-            raise broken(str(fault)) from fault
-        except aiohttp.ClientError as error:
+            raise broken(str(fault)) from fault  # P12 P14
+        except aiohttp.ClientError as error:  # P1 P9 P10
             if characters:
                 raise Problem(ErrorCode.PROVIDER_STREAM_INTERRUPTED) from error  # P9 P10
             raise lost(next(text for kind, text in _LOSSES if isinstance(error, kind))) from error
@@ -134,7 +134,7 @@ def _check(response: aiohttp.ClientResponse) -> None:
     """Raises the failure of an answer that is no event stream; its body is not read."""
     headers = response.headers
     if response.status != 200:
-        raise refused(response.status, retry_after(headers.get("retry-after")))
+        raise refused(response.status, retry_after(headers.get("retry-after")))  # P2 P3 P4 P5
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise broken("a compressed body")  # P23
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":

@@ -85,7 +85,7 @@ class Admission:
         if not decision.allowed:
             await self._deny(decision, order.user_id, turn.agent.id)
         if earlier is not None and not earlier.replaceable:
-            raise Repeated(earlier)
+            raise Repeated(earlier)  # L12
         if not self._runs.take(order.user_id):
             raise Problem(  # L2
                 ErrorCode.CONCURRENCY_LIMIT, f"{self._runs.limit} runs of one user at once"

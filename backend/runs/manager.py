@@ -138,7 +138,7 @@ class Runs:
             self._group.start_soon(self._await_return, run, reason)  # C2
 
     async def _await_return(self, run: RunTask, reason: Stop) -> None:
-        with anyio.move_on_after(self.settings.resume_grace) as grace:
+        with anyio.move_on_after(self.settings.resume_grace) as grace:  # C3
             async with Parts() as parts:
                 parts.start(parts.end_when, run.ended)
                 await parts.do(run.control.wait_taken)
@@ -187,7 +187,7 @@ class Runs:
         self.draining = True
         drain_s = self.settings.drain_timeout
         log.info("draining", extra={"active": len(self._active), "drain_ms": round(drain_s * 1000)})
-        with anyio.move_on_after(drain_s):
+        with anyio.move_on_after(drain_s):  # S2
             async with Parts() as parts:
                 for connection in self.connections.open():
                     parts.start(connection.going_away, round(drain_s * 1000))

@@ -29,10 +29,10 @@ class Slots:
         """Waits for a slot; raises the problem `capacity` when that takes too long."""
         since_ns = time.monotonic_ns()
         try:
-            with anyio.fail_after(full(self._wait_s)):
+            with anyio.fail_after(full(self._wait_s)):  # L4
                 await self._free.acquire()
         except TimeoutError as late:  # L4
-            raise ran_out(ErrorCode.CAPACITY, self._wait_s, since_ns) from late
+            raise ran_out(ErrorCode.CAPACITY, self._wait_s, since_ns) from late  # L4
         self._note_full()
 
     def give_back(self) -> None:

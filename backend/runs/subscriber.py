@@ -37,7 +37,7 @@ class Subscriber:
         log = self._log
         try:
             # One scope whose deadline moves: a scope for each frame would cost as much as the frame.
-            with anyio.fail_after(None) as clock:
+            with anyio.fail_after(None) as clock:  # C11
                 while not (log.closed and self.cursor >= log.last_seq):
                     await log.wait_beyond(self.cursor)
                     for frame in log.after(self.cursor):
@@ -46,4 +46,4 @@ class Subscriber:
                         self.cursor += 1
                     wind(clock, None)
         except TimeoutError as late:  # C11
-            raise SlowConsumer from late
+            raise SlowConsumer from late  # C11

@@ -157,25 +157,25 @@ class RunTask:
         total_s = self._limits.total_s
         started_ns = time.monotonic_ns()
         try:
-            with anyio.fail_after(full(total_s)):
+            with anyio.fail_after(full(total_s)):  # P8
                 async with aclosing(provider.answer(ask)) as pieces:
                     return await self._follow(pieces, started_ns)
         except TimeoutError as late:  # P8
-            raise ran_out(ErrorCode.DEADLINE_EXCEEDED, total_s, started_ns) from late
+            raise ran_out(ErrorCode.DEADLINE_EXCEEDED, total_s, started_ns) from late  # P8
 
     async def _follow(self, pieces: AsyncGenerator[Piece, None], started_ns: int) -> Piece:
         first_token_s, inter_chunk_s = self._limits.first_token_s, self._limits.inter_chunk_s
         try:
-            with anyio.fail_after(full(first_token_s)):
+            with anyio.fail_after(full(first_token_s)):  # P6
                 piece = await _content(pieces)
         except TimeoutError as late:  # P6
-            raise ran_out(ErrorCode.FIRST_TOKEN_TIMEOUT, first_token_s, started_ns) from late
+            raise ran_out(ErrorCode.FIRST_TOKEN_TIMEOUT, first_token_s, started_ns) from late  # P6
         last_ns = time.monotonic_ns()
         if piece.text:
             self.record.times.first_token_ns = last_ns
             telemetry.run_first_token_seconds.observe((last_ns - started_ns) / 1e9)
         try:
-            with anyio.fail_after(full(inter_chunk_s)) as clock:
+            with anyio.fail_after(full(inter_chunk_s)) as clock:  # P7
                 while True:
                     if piece.text:
                         self._say(piece.text)
@@ -186,7 +186,7 @@ class RunTask:
                         last_ns = time.monotonic_ns()
                     piece = await _content(pieces)
         except TimeoutError as late:  # P7
-            raise ran_out(ErrorCode.INTER_CHUNK_TIMEOUT, inter_chunk_s, last_ns) from late
+            raise ran_out(ErrorCode.INTER_CHUNK_TIMEOUT, inter_chunk_s, last_ns) from late  # P7
 
     def _say(self, text: str) -> None:
         size_bytes = len(text.encode())

@@ -147,7 +147,7 @@ async def _in(threads: Threads, work: Callable[[], T]) -> T:
         with anyio.CancelScope(shield=True):
             result = await threads.run(work)
     except _STORAGE_ERRORS as error:
-        raise _unavailable(error) from error
+        raise _unavailable(error) from error  # D1 D2 D7 D10
     return result
 
 
