@@ -39,7 +39,7 @@ UNUSABLE: Final = (
 )
 """A body, and where it is wrong."""
 
-BEYOND: Final = ("page=0", "page=501&limit=20", "page=9223372036854775808", "limit=101", "limit=-1")
+BEYOND: Final = ("page=0", "page=501&limit=20", "page=9223372036854775808", "limit=101", "limit=0")
 
 
 def post(user: Walker, body: bytes, content_type: str = "application/json") -> Response:
