@@ -20,6 +20,7 @@ from load.errors import TargetDown, UsageError
 from load.target.config import ROOT, TargetConfig
 from load.target.launch import Stopped, Target, last_save_of, launch, measured_command
 from load.target.parts import find_parts, load_part
+from load.target.pathparts import find_path_parts, read_path_part
 
 APPS = Path(__file__).with_name("apps")
 SHOP = TargetConfig("shop.api:app", APPS, ready="/ready")
@@ -67,8 +68,8 @@ def test_a_target_is_measured_with_the_core_that_is_right_for_its_python(started
     assert get(target, "/ready") == b"ok"
 
 
-def test_a_drained_target_keeps_all_lines(started: Launch) -> None:
-    """Also those of a request that the shutdown cancels."""
+def test_a_drained_target_keeps_all_lines(started: Launch, tmp_path: Path) -> None:
+    """Also those of a request that the shutdown cancels, and what it reached by that."""
     target = started()
     holding = threading.Thread(target=hold, args=(target,))
     holding.start()
@@ -80,6 +81,9 @@ def test_a_drained_target_keeps_all_lines(started: Launch) -> None:
     assert (stopped.returncode, stopped.forced, stopped.coverage_kept) == (0, False, "complete")
     assert line_of("the line of a shutdown") in lines(target)
     assert line_of("return 1") not in lines(target)
+    (path,) = find_path_parts(tmp_path / "a")
+    (hit,) = [hit for hit in read_path_part(path).hits if "hold::cleanup:finally" in hit.site]
+    assert (hit.exception, hit.code, hit.count, hit.after_stop) == ("CancelledError", "cancel", 1, 1)
 
 
 def test_an_interrupted_target_keeps_all_lines(started: Launch) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,12 +16,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from coverage.parser import PythonParser
 
 from integration.timing import PATIENCE_S, eventually
 from load.configuration import read_configuration
 from load.metrics.paths import Hit, PathPart
-from load.target.config import ROOT, configured_target
-from load.target.launch import Target, launch
+from load.target.config import ROOT, CoverageMode, TargetConfig, configured_target
+from load.target.launch import Target, launch, measured_command
+from load.target.parts import find_parts, load_part
 from load.target.pathparts import find_path_parts, read_path_part
 
 FOLDER = ROOT / "integration" / "threaded"
@@ -213,3 +216,78 @@ def test_without_probes_nothing_is_counted(tmp_path: Path) -> None:
     target.stop()
 
     assert find_path_parts(tmp_path) == ()
+
+
+TOOL = """\
+import asyncio, contextlib
+from json import loads
+
+
+class Door:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, tb):
+        return (
+            kind is KeyError
+        )
+
+
+def work(number):
+    with Door():
+        try:
+            if number == 1:
+                raise KeyError(
+                    number,
+                )
+            elif number == 2:
+                return
+        except ValueError:
+            pass
+        else:
+            last = number
+        finally:
+            global count
+            count += 1
+
+
+async def wait(limit):
+    try:
+        async with asyncio.timeout(limit):
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(ValueError):
+                loads("{")
+    except TimeoutError:
+        return None
+    return limit
+
+
+count = 0
+for number in range(3):
+    work(number)
+asyncio.run(wait(0))
+asyncio.run(wait(9))
+"""
+
+
+@pytest.mark.parametrize("mode", ["auto", "branch"])
+def test_lines_are_recorded_as_without_probes(tmp_path: Path, mode: CoverageMode) -> None:
+    """And so are the arcs from statement to statement, where they are."""
+    (tmp_path / "tool.py").write_text(TOOL)
+    parser = PythonParser(text=TOOL)
+    parser.parse_source()
+    recorded = []
+    for probes in (False, True):
+        config = TargetConfig("tool:none", tmp_path, coverage=mode, probes=probes)
+        folder = tmp_path / str(probes)
+        command = measured_command(config, folder, "integration", "tool")
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60, capture_output=True)
+        (path,) = find_parts(folder)
+        data = load_part(path).data
+        assert data is not None
+        # A statement of several lines need not begin to run on its first one.
+        arcs = parser.translate_arcs(data.arcs("tool.py") or ())
+        recorded.append((sorted(data.lines("tool.py") or ()), {arc for arc in arcs if arc[0] != arc[1]}))
+
+    assert len(recorded[0][0]) > 30
+    assert recorded[0] == recorded[1]
