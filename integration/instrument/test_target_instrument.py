@@ -134,14 +134,15 @@ def test_lines_are_the_same(case: str) -> None:
 
 
 def test_a_module_begins_as_before() -> None:
-    """Docstring first, then `__future__`, whose effect it keeps."""
+    """Docstring first, then `__future__`, whose effect it keeps; functions keep theirs."""
     module = probed(
         '"""Doc."""\nfrom __future__ import annotations\n'
-        'def f(x: Nowhere):\n    """F."""\n    raise KeyError\n'
+        'class A:\n    def __exit__(self, x: Nowhere):\n        """Exit."""\n'
     )
+    end = module.names["A"].__exit__
 
     assert module.names["__doc__"] == "Doc."
-    assert (module.names["f"].__doc__, module.names["f"].__annotations__) == ("F.", {"x": "Nowhere"})
+    assert (end.__doc__, end.__annotations__) == ("Exit.", {"x": "Nowhere"})
 
 
 def test_our_own_future_is_not_inherited() -> None:
