@@ -54,9 +54,10 @@ def again(folder: Path, rules: Rules, of_tests: Path = OF_TESTS) -> int:
     except InvalidRun as error:
         console.say(f"lines and error paths stand as they were stored: {error}")
     else:
-        load = (plain or {}).get("load") or {"began_ns": 0, "users": []}
+        load = {"began_ns": 0, "users": [], "told": {}} | ((plain or {}).get("load") or {})
         users = [(moment, count) for moment, count in load["users"]]
-        joint = join(folder, own, rules, began_ns=load["began_ns"], users=users, of_tests=of_tests)
+        told, began_ns = load["told"], load["began_ns"]
+        joint = join(folder, own, rules, began_ns=began_ns, users=users, told=told, of_tests=of_tests)
         plain = joint.plain or plain
         scenarios = len(document["scenarios"])
         document = dict(_judged(document, joint, rules)) | {

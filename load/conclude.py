@@ -62,7 +62,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     coverage, absent = _coverage(run)
     if absent and run.options.host is None and run.options.coverage != "off":
         findings.append(_invalid(f"selfcheck: {absent}"))
-    joint = join(run.folder, coverage, run.rules, began_ns=run.began_ns, users=run.users)
+    joint = join(
+        run.folder, coverage, run.rules, began_ns=run.began_ns, users=run.users, told=run.ledger.outcomes.told
+    )
     plain = joint.plain
     if run.target is not None:
         findings.extend(joint_findings(joint, run.rules, rows=run.needed_rows() if whole else ()))

@@ -11,17 +11,19 @@ import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from load.errors import ExitCode, InvalidRun
-from load.report.paths import HOW, to_plain
+from load.report.paths import HOW, codes_plain, to_plain
 from load.report.together import Ran, summary_json
 from load.target.config import ROOT
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.pathparts import find_path_parts, join_path_parts
 from load.verdict import pathgates
+from load.verdict.codes import compare
 from load.verdict.errorpaths import INTEGRATION, LOAD, ErrorPaths, make_map
 from load.verdict.gates import missed
 from load.verdict.judge import Finding
@@ -34,21 +36,22 @@ OF_TESTS: Final = ROOT / "reports" / "integration"
 class Joint:
     """paths: None where no process left a part. lines: of tests and load together, None where one of the two
     has no data of these sources. of_tests: per cent of all lines by the tests alone, likewise. began_ns,
-    users: of the load, as `join` takes them."""
+    users, told: of the load, as `join` takes them."""
 
     paths: ErrorPaths | None
     lines: CoverageSummary | None = None
     of_tests: float | None = None
     began_ns: int = 0
     users: Sequence[tuple[int, int]] = ()
+    told: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def plain(self) -> dict[str, Any] | None:
         """The value of `errorpaths.json`."""
         if self.paths is None:
             return None
-        load = {"began_ns": self.began_ns, "users": [list(one) for one in self.users]}
-        return to_plain(self.paths) | {"load": load}
+        load = {"began_ns": self.began_ns, "users": [list(one) for one in self.users], "told": self.told}
+        return to_plain(self.paths) | codes_plain(compare(self.told, self.paths.paths)) | {"load": load}
 
     @property
     def gain_points(self) -> float | None:
@@ -66,10 +69,12 @@ def join(
     *,
     began_ns: int,
     users: Sequence[tuple[int, int]] = (),
+    told: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
     of_tests: Path = OF_TESTS,
 ) -> Joint:
     """folder: of the run; `coverage.json` in it grows to the union where there is one. own: the run's lines,
-    None where they are not to be had. users: how many there were from each moment (monotonic) on."""
+    None where they are not to be had. users: how many there were from each moment (monotonic) on.
+    told: label -> error code -> how often clients of the load were told it."""
     moments = [moment for moment, _ in users]
 
     def users_at(ns: int) -> int | None:
@@ -86,13 +91,14 @@ def join(
             began_ns={LOAD: began_ns},
             users_at=users_at,
         )
+    joint = Joint(paths, began_ns=began_ns, users=users, told=told)
     theirs = find_parts(of_tests)
     if own is None or not theirs:
-        return Joint(paths, began_ns=began_ns, users=users)
+        return joint
     union = write_coverage_json([*find_parts(folder), *theirs], folder / "coverage.json")
     if not union.usable or INTEGRATION not in union.phases:
-        return Joint(paths, began_ns=began_ns, users=users)
-    return Joint(paths, union, _percent(of_tests / "coverage.json"), began_ns, users)
+        return joint
+    return replace(joint, lines=union, of_tests=_percent(of_tests / "coverage.json"))
 
 
 def _percent(report: Path) -> float | None:

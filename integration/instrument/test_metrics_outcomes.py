@@ -83,3 +83,16 @@ def test_the_deadline_of_one_process_is_that_of_all() -> None:
     both = [one("a1") + without, without + one("a1")]
 
     assert [outcomes.scenarios["chat"].configured_ms for outcomes in both] == [1500, 1500]
+
+
+def test_codes_of_two_processes_add_up() -> None:
+    """By label and code; neither side is changed."""
+    one, other = Outcomes(), Outcomes()
+    one.tell("chat", "capacity")
+    one.tell("chat", "capacity")
+    other.tell("chat", "capacity")
+    other.tell("chat", "internal")
+    other.tell("feedback", "422")
+
+    assert (one + other).told == {"chat": {"capacity": 3, "internal": 1}, "feedback": {"422": 1}}
+    assert one.told == {"chat": {"capacity": 2}}

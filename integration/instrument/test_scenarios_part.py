@@ -31,6 +31,7 @@ def booked(first: int) -> Ledger:
         ledger.recordings[f"exe_{first}_{n}"] = [(n, "received", b"\xff")]
     outcome.book_deadline(5.0, 7_000_000)
     ledger.outcomes.book_deadline("late", 5.0, 7_000_000, 1.0)
+    ledger.outcomes.tell("chat_ws", "x", first)
     ledger.executions[f"exe_{first}"] = Seen(TerminalState.ERROR, "x", first)
     ledger.executions["both"] = LEFT if first == 2 else Seen(TerminalState.DONE, None, 1)
     ledger.kept.streams[f"w{first}"] = ("chat_ws", CLEAN, Arrivals(1, None, 2, array("q", [3, first])))

@@ -105,18 +105,25 @@ class Deadline:
 @dataclass(slots=True)
 class Outcomes:
     """Scenario -> Outcome, error code -> Deadline, and the scenarios that shall reach a row of docs/errors.md
-    -> its id; several may reach the same one."""
+    -> its id; several may reach the same one. told: label of the requests -> error code -> how often."""
 
     scenarios: dict[str, Outcome] = field(default_factory=dict)
     deadlines: dict[str, Deadline] = field(default_factory=dict)
     rows: dict[str, str] = field(default_factory=dict)
+    told: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __add__(self, other: Outcomes) -> Outcomes:
         return Outcomes(
             _merged(self.scenarios, other.scenarios),
             _merged(self.deadlines, other.deadlines),
             self.rows | other.rows,
+            _added(self.told, other.told),
         )
+
+    def tell(self, label: str, code: str, count: int = 1) -> None:
+        """A client was told an error."""
+        codes = self.told.setdefault(label, {})
+        codes[code] = codes.get(code, 0) + count
 
     def declare(self, scenario: str, expected: str, *, of_failures: bool = False) -> Outcome:
         """The outcome of `scenario`, counted from zero at its first declaration."""
@@ -141,3 +148,13 @@ def _merged(some: dict[str, Summand], others: dict[str, Summand]) -> dict[str, S
     for name, other in others.items():
         merged[name] = merged[name] + other if name in merged else other
     return merged
+
+
+def _added(some: dict[str, dict[str, int]], others: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    return {
+        label: {
+            code: sum(side.get(label, {}).get(code, 0) for side in (some, others))
+            for code in some.get(label, {}) | others.get(label, {})
+        }
+        for label in some | others
+    }

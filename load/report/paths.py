@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from load.report.layout import Column, Row, Table
 from load.report.numbers import NO_DATA, ms, percent
+from load.verdict.codes import IMPLICIT, MATCHED, Told
 from load.verdict.errorpaths import (
     CANNOT_FIRE,
     CONCURRENT,
@@ -153,10 +154,57 @@ def _late(late: Late) -> dict[str, float]:
     return {name: round(value, 1) if name != "n" else value for name, value in asdict(late).items()}
 
 
+def codes_plain(codes: Iterable[Told]) -> dict[str, Any]:
+    """The members that say what clients were told, and where the target says it."""
+    told = [
+        {
+            "label": one.label,
+            "code": one.code,
+            "client": one.client,
+            "server": one.server,
+            "result": one.result,
+        }
+        for one in codes
+    ]
+    implicit = [
+        {"code": one["code"], "client": one["client"], "label": one["label"]}
+        for one in told
+        if one["result"] == IMPLICIT
+    ]
+    return {"implicit": implicit, "reconciliation": told}
+
+
+def codes(found: Map) -> Table:
+    """Each code that clients were told, beside the places that say it; what is not matched comes first."""
+    told = found["reconciliation"]
+    rows = tuple(
+        Row(
+            (one["label"], one["code"], f"{one['client']:,}", f"{one['server']:,}", one["result"]),
+            aside=one["result"] == MATCHED,
+        )
+        for one in sorted(told, key=lambda one: one["result"] == MATCHED)
+    )
+    matched = sum(one["result"] == MATCHED for one in told)
+    columns = (
+        Column("requests of", number=False),
+        Column("code", number=False),
+        Column("told to clients"),
+        Column("said in the target"),
+        Column("result", number=False),
+    )
+    note = (
+        f"{matched:,} of {len(told):,} codes that clients were told have a place in the target that says them"
+        " as often. Unplaced: some came from elsewhere, as a stored answer; implicit: by framework or server."
+    )
+    return Table("Codes on both sides", note, columns, rows, folded=True)
+
+
 def summary_of(found: Map) -> dict[str, Any]:
     """The member `errorpaths` of run.json: all but the sites."""
     kept = ("phases", "complete", "left_out", "checks", "totals", "table", "rows")
-    return {name: found[name] for name in kept}
+    told = found["reconciliation"]
+    matched = sum(one["result"] == MATCHED for one in told)
+    return {name: found[name] for name in kept} | {"codes": {"told": len(told), "matched": matched}}
 
 
 def which_parts(found: Map) -> str:
@@ -190,6 +238,9 @@ def overview(found: Map) -> Table:
         Column("of those", number=False),
     )
     note = f"Places where an error is raised, caught, answered or cleaned up. {which_parts(found)}."
+    told = found.get("codes", {}).get("told")
+    if told:
+        note += f" {found['codes']['matched']:,} of {told:,} codes that clients were told have their place."
     return Table("Error paths", note, columns, tuple(rows), brief=True)
 
 

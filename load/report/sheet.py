@@ -45,7 +45,7 @@ def sheet(document: Document, found: paths.Map | None = None) -> Sheet:
         failures.deadlines(document),
         *([paths.overview(summary)] if (summary := document.get("errorpaths")) else []),
         *([together(points)] if (points := document.get("together")) else []),
-        *([] if found is None else [paths.clocks(found), paths.every(found)]),
+        *([] if found is None else [paths.clocks(found), paths.codes(found), paths.every(found)]),
         tables.generator(document),
         tables.coverage(document),
         tables.settings(document),

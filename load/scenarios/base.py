@@ -341,6 +341,10 @@ class AgentUser(User):
         finally:
             self._ended_ns = time.perf_counter_ns()
             self.schedule.advance(self._ended_ns)
+        if timeline.state is TerminalState.ERROR:
+            self._told(timeline.code, None)
+        elif timeline.status is not None:
+            self._told(timeline.code, timeline.status)
         return Followed(driver, origin, timeline, frames)
 
     def book(self, followed: Followed, expect: Expect, scenario: str | None = None) -> None:
@@ -371,6 +375,7 @@ class AgentUser(User):
         came = DONE if 200 <= response.status < 300 else refused(response.status, response.code)
         if response.failure in CLOCKS:
             came = Expect(TerminalState.TIMED_OUT, response.failure)
+        self._told(response.code, response.status)
         took_ns = response.done_ns - response.sent_ns
         seen = self.session.ledger.book_call(
             scenario,
@@ -402,6 +407,11 @@ class AgentUser(User):
         """
         self.session.ledger.book_unexpected(scenario, expect, seen, stream_id, of_failures=self.of_failures)
         self._request("RAW", scenario, 0, 0, str(expect), seen)
+
+    def _told(self, code: str | None, status: int | None) -> None:
+        """Counts an error that the target told, by the label of the request. status: None within a stream."""
+        if status is None or status >= 400:
+            self.session.ledger.outcomes.tell(self.label, code or str(status or "error"))
 
     def _tell_locust(
         self, kind: str, scenario: str, timeline: Timeline, expected: str, seen: str | None

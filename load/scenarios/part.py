@@ -107,11 +107,12 @@ def _outcomes(outcomes: Outcomes) -> Part:
             code: [one.configured_ms, one.observed.to_json(), one.lateness.to_json(), one.early]
             for code, one in outcomes.deadlines.items()
         },
+        "told": outcomes.told,
     }
 
 
 def _outcomes_of(plain: Mapping[str, Any]) -> Outcomes:
-    outcomes = Outcomes()
+    outcomes = Outcomes(told={label: dict(codes) for label, codes in plain["told"].items()})
     for name, (expected, of_failures, total, declared, kinds, limit, late) in plain["scenarios"].items():
         unexpected = {seen: Unexpected(seen, count, list(ids), out) for seen, count, ids, out in kinds}
         lateness = Histogram.from_json(late)
