@@ -1,10 +1,13 @@
 """Renders a run again from what it left, beside the tests of now, and judges what that changes.
 
-    python -m load.again [FOLDER] [--config FILE]
+    python -m load.again [FOLDER] [--config FILE] [--paths-base FILE]
     make report ARGS=reports/20261125T170112Z-1a2b3c4-9f3e
 
 Lines and error paths are joined again, so a run from before `make test` gets its joint map. What streams did
 stays as it was found. Where the sources have changed since, lines and paths stay as they were, too.
+
+--paths-base: the errorpaths.json of an earlier commit. A path that was reached there, is still in the source
+and is reached no more is a finding.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import orjson
 
 from load.configuration import read_configuration
 from load.errors import ExitCode, InvalidRun, LoadError, UsageError
-from load.joint import OF_TESTS, Joint, findings, join, summarise
+from load.joint import OF_TESTS, Joint, findings, join, read_base, summarise
 from load.report import console, render
 from load.report.document import Document, finding_json
 from load.report.paths import HOW, summary_of
@@ -38,15 +41,19 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m load.again", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "reports" / "latest")
     parser.add_argument("--config", type=Path)
+    parser.add_argument("--paths-base", type=Path)
     parsed = parser.parse_args(arguments)
     try:
-        return again(parsed.folder, _rules(parsed.config))
+        base = None if parsed.paths_base is None else read_base(parsed.paths_base)
+        return again(parsed.folder, _rules(parsed.config), base=base)
     except LoadError as error:
         console.say(f"{error.exit_code.name}: {error}")
         return error.exit_code
 
 
-def again(folder: Path, rules: Rules, of_tests: Path = OF_TESTS) -> int:
+def again(
+    folder: Path, rules: Rules, of_tests: Path = OF_TESTS, *, base: Mapping[str, Any] | None = None
+) -> int:
     """The exit code of the run as it stands now. Raises InvalidRun for a folder that holds no run."""
     document, plain = render.read_document(folder), _stored_map(folder)
     try:
@@ -60,7 +67,7 @@ def again(folder: Path, rules: Rules, of_tests: Path = OF_TESTS) -> int:
         joint = join(folder, own, rules, began_ns=began_ns, users=users, told=told, of_tests=of_tests)
         plain = joint.plain or plain
         scenarios = len(document["scenarios"])
-        document = dict(_judged(document, joint, rules)) | {
+        document = dict(_judged(document, joint, rules, base)) | {
             "errorpaths": None if plain is None else summary_of(plain),
             "together": summarise(joint, own, rules, scenarios, of_tests=of_tests),
         }
@@ -83,7 +90,7 @@ def _own(folder: Path) -> CoverageSummary | None:
     return summary
 
 
-def _judged(document: Document, joint: Joint, rules: Rules) -> Document:
+def _judged(document: Document, joint: Joint, rules: Rules, base: Mapping[str, Any] | None) -> Document:
     """With the findings of tests and load together as they are now, all others as they were."""
     absent = HOW[INTEGRATION]
     stored = [
@@ -92,7 +99,7 @@ def _judged(document: Document, joint: Joint, rules: Rules) -> Document:
         if found["figure"] not in OF_BOTH and not found["reason"].endswith(f"{absent} makes it")
     ]
     known = {found["reason"] for found in stored}
-    new = [found for found in findings(joint, rules, rows=()) if found.reason not in known]
+    new = [found for found in findings(joint, rules, rows=(), base=base) if found.reason not in known]
     undecided = "warn" if document["verdict"]["exit_code"] == ExitCode.PASS else "fail"
     verdict = judge([*map(_finding, stored), *new], undecided)
     recordings = {

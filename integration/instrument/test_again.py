@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integration.instrument.documents import BROKEN, document
-from integration.instrument.test_target_pathparts import left
+from integration.instrument.test_target_pathparts import SITE, left
 from load.again import again, main
 from load.errors import ExitCode
 from load.report.render import write_document
@@ -68,6 +68,30 @@ def test_a_gate_that_no_longer_misses_is_no_finding_any_more(folder: Path, tmp_p
     code = again(folder, Rules(), tmp_path / "integration")
 
     assert (code, stored(folder)["findings"], stored(folder)["verdict"]["status"]) == (0, [], "PASS")
+
+
+def test_a_path_that_the_base_reached_is_missed_by_name(tmp_path: Path) -> None:
+    """It is still in the source, and the same phase was run."""
+    folder = tmp_path / "reports" / "now"
+    left(folder / "coverage", "load.7", hits=[])
+    write_document(folder, document())
+    hits = [{"phase": "load", "label": "first_token_timeout"}]
+    base = tmp_path / "errorpaths.json"
+    base.write_text(json.dumps({"format": 1, "phases": {"load": {}}, "sites": [{"id": SITE, "hits": hits}]}))
+
+    code = main([str(folder), "--paths-base", str(base)])
+
+    assert code == ExitCode.OBJECTIVE
+    assert [found["reason"] for found in stored(folder)["findings"]] == [
+        "lost: shop/run.py:20 timeout fired fail_after was reached in the base (by first_token_timeout)"
+    ]
+
+
+def test_a_base_that_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:
+    """Rather than that nothing was lost."""
+    write_document(folder, document())
+
+    assert main([str(folder), "--paths-base", str(tmp_path / "gone.json")]) == ExitCode.INVALID
 
 
 def test_a_folder_without_a_run_is_invalid(tmp_path: Path) -> None:
