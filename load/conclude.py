@@ -29,6 +29,7 @@ from load.verdict.behaviour import missing, undeclared, unreached
 from load.verdict.judge import Finding, Verdict, judge
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
+from load.verdict.rules import Rules
 from load.verdict.slo import findings as missed
 from load.verdict.validity import empty, untrustworthy
 
@@ -67,7 +68,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     )
     plain = joint.plain
     if run.target is not None:
-        findings.extend(joint_findings(joint, run.rules, rows=run.needed_rows() if whole else ()))
+        # A part of the profile, or a short look at it, reaches less.
+        rules = run.rules if run.is_whole else Rules()
+        findings.extend(joint_findings(joint, rules, rows=run.needed_rows() if whole else ()))
     results = run.results() if whole else ()
     findings.extend(missed(results))
     run.verdict = judge(findings, run.options.undecided)

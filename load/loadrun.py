@@ -170,14 +170,15 @@ class LoadRun:
 
     def needed(self) -> tuple[Needed, ...]:
         """The rows that this run has to reach: all of them, unless it is short, small or a part."""
-        return needed(self.ledger.outcomes.rows, while_measuring=self._is_whole)
+        return needed(self.ledger.outcomes.rows, while_measuring=self.is_whole)
 
     def needed_rows(self) -> frozenset[str]:
         """Ids of docs/errors.md, every path of which the load has to reach."""
-        return frozenset(row.id for row in self.needed()) if self._is_whole else frozenset()
+        return frozenset(row.id for row in self.needed()) if self.is_whole else frozenset()
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
+        """Whether it is long and large enough to be held against everything that is asked of the default."""
         options, steady_s = self.options, self.steady_s
         whole = options.host is None and options.failures == "all" and not options.scenarios
         long = steady_s is not None and steady_s >= WHOLE_FROM_S

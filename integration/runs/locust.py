@@ -69,7 +69,9 @@ def command(*args: str, reports: Path) -> list[str]:
 
 def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:  # read only
     """Without colours, and without the coverage of the pytest process."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CI", "COV", "PYTEST"))
+    }
     return inherited | {"NO_COLOR": "1", "COLUMNS": "200"} | dict(extra)
 
 
