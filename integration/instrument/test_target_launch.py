@@ -248,13 +248,24 @@ def test_what_cannot_be_done_is_a_usage_error(started: Launch, config: TargetCon
 def test_several_workers_serve_without_coverage(started: Launch) -> None:
     """Each in a process of its own; all of them end."""
     target = started(replace(SHOP, workers=2, coverage="off"))
-    # The supervisor, its two workers, and what multiprocessing keeps beside them.
-    family = [psutil.Process(target.pid), *psutil.Process(target.pid).children(recursive=True)]
+    supervisor = psutil.Process(target.pid)
 
+    def workers() -> list[psutil.Process]:
+        family = supervisor.children(recursive=True)
+        return [one for one in family if "spawn_main" in " ".join(one.cmdline())]
+
+    eventually(lambda: len(workers()) == 2, "the second worker")
+    family = [supervisor, *workers()]
     assert get(target, "/ready") == b"ok"
-    assert sum("spawn_main" in " ".join(one.cmdline()) for one in family) == 2
     target.stop()
-    assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    eventually(lambda: not any(map(is_alive, family)), "their end")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_target_ends_with_its_parent(tmp_path: Path) -> None:
