@@ -1,7 +1,8 @@
 """`python -m integration`, which `make test` runs: every suite, the joined coverage, the gate.
 
-Suites run one after the other, each in a pytest of its own: what the gate judges is what
-`integration/subject` alone has reached, and the timings of `instrument` are not taken under a tracer.
+Each suite runs in a pytest of its own: what the gate judges is what `integration/subject` alone has reached,
+and the timings of `instrument` are not taken under a tracer. These two run side by side, since most of the
+first is waiting; whole runs come behind them, alone.
 Further arguments go to each pytest; with a path, `-k` or the like it is one plain pytest, and nothing is
 judged or written.
 
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 from integration.covered import FOLDER_VARIABLE, PHASE
@@ -38,6 +41,7 @@ from load.verdict.pathgates import early
 
 SUITES = ("subject", "instrument", "runs")
 MEASURED_SUITE = "subject"
+BESIDE = "instrument"
 FOLDER = ROOT / "reports" / "integration"
 SELECTING = (
     "-k",
@@ -64,7 +68,12 @@ def main(arguments: Sequence[str]) -> int:
         say(f"{error.filename} cannot be written: {error.strerror}")
         return ExitCode.USAGE
     try:
-        suites = tuple(run(suite, arguments) for suite in SUITES)
+        with ThreadPoolExecutor() as pool:
+            beside = pool.submit(run, BESIDE, arguments, FOLDER / f"{BESIDE}.log")
+            subject = run(MEASURED_SUITE, arguments)
+            instrument = beside.result()
+        say((FOLDER / f"{BESIDE}.log").read_text())
+        suites = (subject, instrument, run("runs", arguments))
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     merge_junit({suite: junit_of(suite) for suite in SUITES}, FOLDER / "junit.xml")
@@ -83,7 +92,8 @@ def path_of(argument: str) -> Path:
     return ROOT / argument.partition("::")[0]
 
 
-def run(suite: str, arguments: Sequence[str]) -> Suite:
+def run(suite: str, arguments: Sequence[str], log: Path | None = None) -> Suite:
+    """log: takes what pytest prints; without one it is seen at once."""
     pytest = ("pytest", f"integration/{suite}", f"--junit-xml={junit_of(suite)}", *arguments)
     environment = dict(os.environ)
     if suite == MEASURED_SUITE:
@@ -92,9 +102,10 @@ def run(suite: str, arguments: Sequence[str]) -> Suite:
         environment[FOLDER_VARIABLE] = str(targets)
     else:
         command = (sys.executable, "-m", *pytest)
-    say(f"== integration/{suite}")
+    say(f"== integration/{suite}{'' if log is None else f', into {log.relative_to(ROOT)}'}")
     began = time.monotonic()
-    code = subprocess.call(command, cwd=ROOT, env=environment)
+    with nullcontext() if log is None else log.open("w") as out:
+        code = subprocess.call(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
     return counted(suite, code, time.monotonic() - began, junit_of(suite))
 
 
