@@ -60,3 +60,11 @@ def test_without_load_nothing_is_said_of_what_it_adds() -> None:
         ("edge cases", "no data"),
         ("below their minimum", "0"),
     ]
+
+
+def test_a_path_that_one_phase_alone_did_not_reach_is_no_miss() -> None:
+    """The other might have."""
+    alone = replace(RAN, paths=make_map([part("load", hit(BLANK))]))
+
+    assert summary_json(alone, RULES, {})["below_minimum"] == []
+    assert summary_json(RAN, RULES, {})["below_minimum"] == [FULL.file]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from load.report.layout import Column, Row, Table
 from load.report.numbers import NO_DATA
 from load.target.parts import CoverageSummary
-from load.verdict.errorpaths import ErrorPaths, State
+from load.verdict.errorpaths import INTEGRATION, LOAD, ErrorPaths, State
 from load.verdict.gates import missed, shown
 from load.verdict.rules import Rules
 
@@ -58,13 +58,15 @@ def summary_json(ran: Ran, rules: Rules, minimum: Mapping[str, float]) -> dict[s
 
 
 def _below(ran: Ran, rules: Rules, minimum: Mapping[str, float]) -> list[str]:
-    """Files below their minimum, absent, or with a path that must be reached and was by neither."""
+    """Files below their minimum, absent, or, where both have data, with a path that must be reached and was by
+    neither."""
     names: Sequence[str] = ()
     if ran.lines is not None:
         names = [miss.name for miss in missed(minimum, ran.lines.lines, ran.lines.sources)]
+    both = ran.paths is not None and {INTEGRATION, LOAD} <= set(ran.paths.phases)
     gated = [
         path.site.file
-        for path in (() if ran.paths is None else ran.paths.paths)
+        for path in (ran.paths.paths if ran.paths is not None and both else ())
         if path.state is State.NEITHER
         and path.reason is None
         and {path.site.kind, path.group} & set(rules.must_reach)
