@@ -37,7 +37,7 @@ from load.target.launch import measured_command
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.pathparts import find_path_parts
 from load.verdict.gates import missed
-from load.verdict.pathgates import early
+from load.verdict.pathgates import early, rotten
 
 SUITES = ("subject", "instrument", "runs")
 MEASURED_SUITE = "subject"
@@ -136,7 +136,8 @@ def conclude(suites: Sequence[Suite]) -> int:
     if paths is not None:
         write_atomically(FOLDER / "errorpaths.json", json.dumps(to_plain(paths), indent=1))
         invalid += tuple(f"{name}: {result}" for name, result in paths.checks.items() if result != "ok")
-        misses += tuple(finding.reason for finding in early(paths))
+        wrong = [*early(paths), *rotten(paths, rules.allow_neither)]
+        misses += tuple(finding.reason for finding in wrong)
     ran = Ran({suite.name: suite.tests for suite in suites}, summary, None, paths)
     document = summary_json(ran, rules, rules.integration_minimum)
     write_atomically(FOLDER / "summary.json", json.dumps(document, indent=1))

@@ -58,8 +58,8 @@ def summary_json(ran: Ran, rules: Rules, minimum: Mapping[str, float]) -> dict[s
 
 
 def _below(ran: Ran, rules: Rules, minimum: Mapping[str, float]) -> list[str]:
-    """Files below their minimum, absent, or, where both have data, with a path that must be reached and was by
-    neither."""
+    """Files below their minimum, absent, or, where both have data, with a path that must be reached and was
+    by neither."""
     names: Sequence[str] = ()
     if ran.lines is not None:
         names = [miss.name for miss in missed(minimum, ran.lines.lines, ran.lines.sources)]
