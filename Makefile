@@ -23,10 +23,19 @@ report: $(STAMP)
 holds: $(STAMP)
 	$(BIN)/pytest -m holds $(ARGS)
 
-# Ratios, from whole runs; minutes each.
-bench: $(STAMP)
-	$(BIN)/python -m integration.runs.bench.rough $(ARGS)
-	$(BIN)/python -m integration.runs.bench.overhead
+# Beside other clients, then ratios from whole runs; minutes each. Parts: make bench ARGS="--only flat --runs 1"
+bench: $(STAMP) .venv-bench/.lock-$(shell cksum < integration/runs/bench/requirements.lock | tr ' ' '-')
+	$(BIN)/python -m integration.runs.bench $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.rough)
+	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.overhead)
+
+# The other clients of the bench; without them it says what it skipped.
+.venv-bench/.lock-%: | $(STAMP)
+	rm -rf .venv-bench
+	$(BIN)/python -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		-r integration/runs/bench/requirements.lock
+	touch $@
 
 check: lint types contracts test
 
@@ -60,4 +69,4 @@ lock:
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
 clean:
-	rm -rf $(VENV) reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

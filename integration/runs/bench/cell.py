@@ -1,0 +1,149 @@
+"""One cell of the tables: one client against the server, each on a core of its own, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from integration.runs.bench import ours
+from integration.runs.bench.figures import Seen, errors, lateness_ms, sent_between
+from integration.runs.locust import ROOT
+
+FOLDER: Final = ROOT / "reports" / "bench" / "cells"
+OURS: Final = "streamgauge"
+SETTLE_S: Final = 3.0
+"""From the first stream until processor time is counted: imports, connects and the ramp are over."""
+CHUNKS_FLAT, CHUNKS_PACED = 2_000, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """client: `streamgauge`, or a name of `peers`. pace_ms: 0 is flat out. seconds: of load."""
+
+    client: str
+    wire: str
+    streams: int
+    pace_ms: float
+    seconds: int = 10
+    processes: int = 1
+
+    @property
+    def name(self) -> str:
+        pace = f"{self.pace_ms:g}ms" if self.pace_ms else "flat"
+        more = f"-{self.processes}p" if self.processes > 1 else ""
+        return f"{self.client}-{self.wire}-{self.streams}-{pace}{more}"
+
+
+def run(cell: Cell) -> dict[str, Any]:
+    """Its figures."""
+    folder = FOLDER / cell.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    cores = sorted(os.sched_getaffinity(0))
+    apart = len(cores) > 1
+    journal = folder / "journal.json"
+    chunks = CHUNKS_PACED if cell.pace_ms else CHUNKS_FLAT
+    args = [str(journal), str(chunks), str(cell.pace_ms), str(cores[-1] if apart else -1)]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "integration.runs.bench.server", *args],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        port = int(server.stdout.readline())
+        client = start(cell, folder, port)
+        os.sched_setaffinity(client.pid, set(cores[:-1]) if apart else set(cores))
+        began, spent, before = watch(client, cell)
+        client.wait(timeout=cell.seconds + 60)
+    finally:
+        server.stdin.close()
+        server.wait(timeout=60)
+    rows = json.loads(journal.read_text())
+    since, until = began
+    sent = sent_between(rows, since, until)
+    document, seen = left(cell, folder)
+    found = errors(seen, rows, since)
+    health: dict[str, Any] = {} if document is None else document["verdict"]
+    return {
+        "cell": cell.name,
+        "cpu_s_per_10k": round(spent / 1e9 / sent * 10_000, 4) if sent else None,
+        "chunks_per_s": round(sent / ((until - since) / 1e9)),
+        "streams_seen": len(seen),
+        "server_late_p99_ms": lateness_ms(rows, int(cell.pace_ms * 1e6), since),
+        "psi": before,
+        "verdict": health.get("status"),
+        "reasons": health.get("reasons", []),
+        **(found.told() if cell.pace_ms else {}),
+    }
+
+
+def start(cell: Cell, folder: Path, port: int) -> subprocess.Popen[str]:
+    if cell.client == OURS:
+        return ours.start(folder, port, cell.wire, cell.streams, cell.seconds, cell.processes)
+    args = [cell.client, str(port), str(cell.streams), str(cell.seconds), str(folder / "seen.json")]
+    with (folder / "out.txt").open("w") as out:
+        return subprocess.Popen(
+            [python_of_peers(), "-m", "integration.runs.bench.peers", *args],
+            cwd=ROOT,
+            stdout=out,
+            stderr=out,
+            text=True,
+        )
+
+
+def python_of_peers() -> str:
+    """That of their own environment, where there is one."""
+    own = ROOT / ".venv-bench" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
+
+
+def left(cell: Cell, folder: Path) -> tuple[Any, list[Seen]]:
+    if cell.client == OURS:
+        return ours.run_of(folder)
+    if not (folder / "seen.json").exists():
+        raise SystemExit(f"{cell.name} failed:\n{(folder / 'out.txt').read_text()[-1000:]}")
+    found = json.loads((folder / "seen.json").read_text())
+    return None, [Seen(name, tuple(arrivals)) for name, arrivals in found.items() if arrivals]
+
+
+def watch(client: subprocess.Popen[str], cell: Cell) -> tuple[tuple[int, int], int, float | None]:
+    """From when to when, the processor time of the client and its children in it, and the share of that time
+    in which something waited for a core, without the client itself being the cause where it has its own."""
+    start_s = SETTLE_S + 0.002 * cell.streams
+    time.sleep(start_s)
+    since, cpu, stalled = time.perf_counter_ns(), cpu_ns(client.pid), waited_us()
+    time.sleep(max(2.0, cell.seconds - start_s - 1.0))
+    until, more, later = time.perf_counter_ns(), cpu_ns(client.pid), waited_us()
+    share = None
+    if stalled is not None and later is not None:
+        share = round((later - stalled) * 1000 / (until - since), 3)
+    return (since, until), more - cpu, share
+
+
+def cpu_ns(pid: int) -> int:
+    """Of all threads of the process and of its children, to the nanosecond."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[0])
+        for child in (task / "children").read_text().split():
+            total += cpu_ns(int(child))
+    return total
+
+
+def waited_us() -> int | None:
+    """So long something has waited for a core since the machine started; None where it does not tell."""
+    try:
+        return int(Path("/proc/pressure/cpu").read_text().split("total=")[1].split()[0])
+    except OSError:
+        return None
