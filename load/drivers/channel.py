@@ -101,9 +101,7 @@ class Channel:
             request.headers[name] = value
         protocol.send_request(request)
         self._flush()
-        while self._response is None or (
-            greeted and protocol.subprotocol is not None and not self.greeting
-        ):
+        while self._response is None or (greeted and protocol.subprotocol is not None and not self.greeting):
             self.greeting += self.read()
             if self.closed is not None:
                 break
