@@ -6,8 +6,9 @@ PYTHON ?= $(shell for v in $$(cat .python-version) ''; do p=python$${v:-3}; \
 STAMP  := $(VENV)/.lock-$(shell cksum < requirements.lock | tr ' ' '-')
 BIN    := $(VENV)/bin
 ARGS   ?=
+SEED   ?= 1
 
-.PHONY: load test report holds bench check lint types contracts format setup lock clean
+.PHONY: load test report holds bench mutate check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -36,6 +37,10 @@ bench: $(STAMP) .venv-bench/.lock-$(shell cksum < integration/runs/bench/require
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		-r integration/runs/bench/requirements.lock
 	touch $@
+
+# Sixty error sites of the backend, each made wrong; goes on where it was stopped: make mutate SEED=2 ARGS=--load
+mutate: $(STAMP)
+	$(BIN)/python -m integration.mutate --seed $(SEED) $(ARGS)
 
 check: lint types contracts test
 

@@ -1,0 +1,128 @@
+"""`python -m integration.mutate --seed N`, which `make mutate SEED=N` runs.
+
+Draws error sites of `backend/` by seed, changes each in a tree of its own and asks the tests of
+`integration/subject`, first those that reached the site. What is known stands in `reports/mutate/N.jsonl`;
+the same command again goes on from there. Exit codes: 0, 3 when a share is below its minimum, 6 when nothing
+can be told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from integration.mutate.draw import drawn
+from integration.mutate.ledger import Entry, Ledger, hash_of_tests
+from integration.mutate.loaded import Unchanged
+from integration.mutate.operators import Mutation
+from integration.mutate.reaching import read
+from integration.mutate.report import killed, named, survivors, table
+from integration.mutate.trial import SUITE, Trees, TrialError, failing, tests_in, tried
+from integration.plant import ROOT
+from load.errors import ExitCode
+
+PACKAGE = "backend"
+REPORTS = ROOT / "reports"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options().parse_args(arguments)
+    ledger = Ledger(options.reports / "mutate" / f"{options.seed}.jsonl")
+    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
+        trees = Trees(Path(folder))
+        mutants = drawn(trees.clean, PACKAGE, options.seed, options.count)
+        try:
+            _try_all(trees, mutants, ledger, options.reports)
+        except TrialError as error:
+            _say(str(error))
+            return ExitCode.INVALID
+        if options.load:
+            _load_all(trees, mutants, ledger)
+        tests = hash_of_tests(trees.clean / SUITE)
+        return conclude([ledger.known(one, tests) for one in mutants], _states(options.reports))
+
+
+def conclude(entries: Sequence[Entry], states: Mapping[str, str]) -> int:
+    for line in (*table(entries, states), "", *survivors(entries, states)):
+        _say(line)
+    shares = [killed(entries)]
+    _say(f"killed by {SUITE}: {shares[0]}")
+    if any(entry.named is not None for entry in entries):
+        shares.append(named(entries))
+        _say(f"named by a load run: {shares[1]}")
+    quick = [entry.seconds for entry in entries if entry.killed_by is not None]
+    if quick:
+        _say(f"{sum(quick) / len(quick):.1f} s for each that was killed, in the mean")
+    return ExitCode.OBJECTIVE if any(share.missed for share in shares) else ExitCode.PASS
+
+
+def _try_all(trees: Trees, mutants: Sequence[Mutation], ledger: Ledger, reports: Path) -> None:
+    tests_hash = hash_of_tests(trees.clean / SUITE)
+    left = [one for one in mutants if not ledger.known(one, tests_hash).tried]
+    if not left:
+        return
+    reaching = read(reports / "integration", tests_in(trees.clean))
+    doubted: dict[str, bool] = {}
+    for number, mutation in enumerate(left, 1):
+        entry = ledger.known(mutation, tests_hash)
+        trial = tried(trees.mutant(mutation), reaching.of(mutation.site))
+        killer = trial.killed_by
+        if killer is not None and "::" in killer:
+            # A test that fails by itself has seen nothing.
+            if killer not in doubted:
+                doubted[killer] = bool(failing(trees.clean, [killer]))
+            if doubted[killer]:
+                raise TrialError(f"{killer} fails without any change as well")
+        entry = replace(
+            entry,
+            tests_hash=tests_hash,
+            killed_by=killer,
+            how=trial.how,
+            stage=trial.stage,
+            seconds=round(trial.seconds, 1),
+        )
+        ledger.note(entry)
+        _say(f"{number}/{len(left)} {next(table([entry], {}))}")
+
+
+def _load_all(trees: Trees, mutants: Sequence[Mutation], ledger: Ledger) -> None:
+    tests_hash = hash_of_tests(trees.clean / SUITE)
+    left = [one for one in mutants if ledger.known(one, tests_hash).named is None]
+    if not left:
+        return
+    unchanged = Unchanged(trees.clean)
+    for number, mutation in enumerate(left, 1):
+        entry = replace(ledger.known(mutation, tests_hash), named=unchanged.name(trees.mutant(mutation)))
+        ledger.note(entry)
+        _say(f"load {number}/{len(left)} {next(table([entry], {}))}")
+
+
+def _states(reports: Path) -> dict[str, str]:
+    """The places of the sites in the last map there is."""
+    for file in (reports / "latest" / "errorpaths.json", reports / "integration" / "errorpaths.json"):
+        if file.exists():
+            return {site["id"]: site["state"] for site in json.loads(file.read_text())["sites"]}
+    return {}
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m integration.mutate")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=60, help="so many sites (default 60)")
+    parser.add_argument("--load", action="store_true", help="a load run of each as well, about 50 s each")
+    parser.add_argument(
+        "--reports", type=Path, default=REPORTS, help="where integration/ lies and mutate/ is written"
+    )
+    return parser
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
