@@ -60,6 +60,9 @@ def causes(health: Health, seen: Tally) -> list[str]:
         # the user clock: the gauge alone
         (replace(USER_CLOCK, gauge=JUST_IN_TIME), tally(unresolved=51), []),
         (replace(USER_CLOCK, gauge=LATE), tally(), ["generator_late"]),
+        # both: a standstill, however short a part of the run it was
+        (replace(ON_TIME, gauge=histogram((1, 100_000), (1000, 1))), tally(), []),
+        (replace(ON_TIME, gauge=histogram((1, 100_000), (1001, 1))), tally(), ["generator_late"]),
         # both: streams that began late, and not just one or two of them
         (ON_TIME, tally(start_lag=histogram((1, 97), (249, 3))), []),
         (ON_TIME, tally(start_lag=histogram((1, 97), (252, 3))), ["generator_late"]),

@@ -40,6 +40,20 @@ def test_a_late_generator_cannot_tell(tmp_path: Path) -> None:
     assert run.code == 6
 
 
+def test_a_generator_that_is_kept_from_running_cannot_tell(tmp_path: Path) -> None:
+    """Others saturate its core; it has little to do itself, and says so."""
+    run = headless(
+        "-f", "integration/runs/locustfiles/crowded.py", "-u", "8", "-r", "8", "-t", "8s", "--seed", "3",
+        "--failures", "none",
+        reports=tmp_path,
+    )  # fmt: skip
+
+    (reason,) = run.run["verdict"]["reasons"]
+    assert reason.startswith("INVALID: generator_late: ")
+    assert "so other programs kept it from running" in reason
+    assert run.code == 6
+
+
 def test_without_file_descriptors_the_target_is_not_to_blame(tmp_path: Path) -> None:
     """None is left after a while; neither is anything refused, nor the target down."""
     run = headless(

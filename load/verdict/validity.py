@@ -12,6 +12,7 @@ from typing import Final
 from load.errors import ExitCode
 from load.metrics.histogram import Histogram
 from load.metrics.run import STEADY, Health, Run
+from load.metrics.standstill import STANDSTILL_NS
 from load.metrics.tally import Tally
 from load.verdict.judge import Finding
 
@@ -78,6 +79,9 @@ def _late(health: Health, tally: Tally, budget_ns: int, stall_ns: int) -> Iterat
                 f"{share:.0f} % of the chunks shared a read, allowed are 5 %, and chunks were looked at"
                 f" {_ms(lateness)} late (p99), allowed are {_ms(budget_ns)}"
             )
+    stood_ns = health.gauge.max
+    if stood_ns is not None and stood_ns > STANDSTILL_NS:
+        yield f"it stood still for {stood_ns / 1e9:.1f} s, and does not know when what came meanwhile came"
     lag = tally.start_lag.quantile(0.99)
     if lag is not None and lag > stall_ns and tally.start_lag.above(stall_ns) >= FEW:
         yield f"streams began {_ms(lag)} late (p99), allowed are {_ms(stall_ns)}"
