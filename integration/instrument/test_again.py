@@ -34,6 +34,12 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a machine runs it more is judged."""
+    monkeypatch.delenv("CI", raising=False)
+
+
 def test_a_run_gets_the_paths_of_tests_that_came_later(folder: Path, tmp_path: Path) -> None:
     """Of the same sources; every rendering shows them."""
     write_document(folder, document())
