@@ -20,7 +20,7 @@ _Z: Final = 2.5758293035489004
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One look. share: of the budget, at most 1. allowance: error it might spend, over all metrics. metric, p:
+    """One look. share: of the budget, at most 1. allowance: error it might spend over all metrics. metric, p:
     whose p was the smallest, and that p."""
 
     share: float
