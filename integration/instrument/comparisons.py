@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from load.verdict.compare import Decision, look
-from load.verdict.looks import Looks
+from load.verdict.compare import Decision
+from load.verdict.comparison import Comparison
 from load.verdict.rounds import CONTINUOUS, OF_JOURNAL, STALLED, PairedRound
 
 METRICS: Final = tuple(name for name in CONTINUOUS if name not in OF_JOURNAL)
@@ -134,13 +134,8 @@ def paired(
 
 def compared(rounds: Iterator[PairedRound], budget_s: float = 60.0) -> tuple[Decision, list[PairedRound]]:
     """The decision that a run comes to, and the rounds it took."""
-    seen: list[PairedRound] = []
-    looks, load_s = Looks(), 0.0
-    while True:
-        seen.append(next(rounds))
-        load_s += seen[-1].took_s
-        if looks.due(load_s / budget_s):
-            decision = look(seen, budget_s=budget_s, previous=looks)
-            looks = decision.looks
-            if decision.verdict is not None:
-                return decision, seen
+    comparison = Comparison(budget_s)
+    while not comparison.over:
+        comparison.take(next(rounds))
+    assert comparison.decision is not None
+    return comparison.decision, comparison.rounds

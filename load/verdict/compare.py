@@ -12,6 +12,7 @@ is split there.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -147,7 +148,7 @@ class Decision:
 def look(rounds: Sequence[PairedRound], *, budget_s: float, previous: Looks) -> Decision:
     """Looks at all rounds so far; previous: `Decision.looks` of the last look. Call it when
     `previous.due(load_s / budget_s)`, and once the budget is used."""
-    load_s = sum(one.took_s for one in rounds)
+    load_s = math.fsum(one.took_s for one in rounds)
     share = min(1.0, load_s / budget_s)
     allowance = previous.allowance(share)
     journal = any(one.effects.get(name) is not None for one in rounds for name in OF_JOURNAL)
