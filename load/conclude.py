@@ -17,6 +17,7 @@ from load.joint import findings as joint_findings
 from load.joint import join, summarise
 from load.loadrun import LoadRun
 from load.report import console, render
+from load.report.capacity import capacity_of
 from load.report.document import RunFacts, TargetFacts, build
 from load.report.paths import summary_of
 from load.report.recorder import write_recording
@@ -26,6 +27,7 @@ from load.target.overhead import stored_overhead
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.rows import read_executions
 from load.verdict.behaviour import missing, undeclared, unreached
+from load.verdict.capacity import findings as unanswered
 from load.verdict.judge import Finding, Verdict, judge
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
@@ -40,6 +42,8 @@ LAST_WORDS: Final = 10
 def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     """Stops the target, judges, writes, shows. Called once, when all users have ended."""
     run.ledger.settle()
+    if run.search is not None:
+        run.search.crown(run.ledger.run)
     run.ledger.run.health = run.health()
     run.rows.close()
     run.target_gone()
@@ -71,8 +75,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         # A part of the profile, or a short look at it, reaches less.
         rules = run.rules if run.is_whole else Rules()
         findings.extend(joint_findings(joint, rules, rows=run.needed_rows() if whole else ()))
-    results = run.results() if whole else ()
-    findings.extend(missed(results))
+    results = run.results() if whole or run.search is not None else ()
+    if run.search is None:
+        findings.extend(missed(results))
     run.verdict = judge(findings, run.options.undecided)
     log = None if run.target is None else run.target.log
     recordings = {}
@@ -105,6 +110,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         needed=run.needed(),
         not_checkable=run.not_checkable,
         objectives=results,
+        capacity=None if run.search is None else capacity_of(run.search),
         max_in_flight=run.options.users - run.walkers if run.options.is_open else None,
         window_order=() if windows is None else windows.kinds,
         window_s=None if windows is None or windows.endless else round(windows.length_ns / 1e9, 3),
@@ -132,13 +138,17 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
         # Every chat fails without it, and none of them is the target's fault.
         yield _invalid(f"{run.provider_died}; it is a part of the instrument")
         return
-    yield from undeclared(run.ledger.outcomes, run.reproduce)
+    yield from undeclared(run.ledger.outcomes, run.reproduce, overloaded=run.search is not None)
     yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
     if not interrupted and run.gone is None:
         yield from unreached(run.ledger.outcomes, run.needed(), run.reproduce)
-    if not interrupted and run.gone is None:
+    if run.search is not None:
+        if not interrupted and run.gone is None:
+            yield from unanswered(run.search.answer, run.search.told, stepped=bool(run.search.steps))
+    elif not interrupted and run.gone is None:
         yield from empty(run.ledger.run)
-    if not interrupted:
+    # Of a search each step was judged by itself.
+    if not interrupted and run.search is None:
         yield from untrustworthy(
             run.ledger.run.health,
             run.quiet,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from load.distributed import Shift
 from load.errors import UsageError
-from load.options import Options
+from load.options import Options, Rate
 from load.scenarios.arrivals import at_rate, replayed
 from load.scenarios.base import AgentUser, Session
 from load.scenarios.failures import ROWS, Failures
@@ -73,15 +73,13 @@ def arrive(
     weights: Mapping[str, float],
     offsets_ns: Sequence[int],
     shift: Shift | None,
+    rate: Rate | None,
 ) -> None:
     """The arrivals of open load. One that finds nobody free counts for a scenario that is drawn by the
-    weights."""
+    weights. rate: None for those of a trace."""
     options = session.options
     assert session.pool is not None
-    if options.rate is not None:
-        starts = at_rate(options.rate, options.seed, began_ns)
-    else:
-        starts = replayed(offsets_ns, began_ns)
+    starts = at_rate(rate, options.seed, began_ns) if rate is not None else replayed(offsets_ns, began_ns)
     if shift is not None:
         starts = shift.of_open_load(starts)
     drawn = random.Random(f"{options.seed}/never started")

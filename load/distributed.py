@@ -31,6 +31,7 @@ from load.report.store import line_of, write_atomically
 from load.scenarios.accounts import Accounts, Auth
 from load.scenarios.base import Session
 from load.scenarios.ledger import Ledger
+from load.scenarios.numbers import Numbers
 from load.scenarios.open import Pool
 from load.scenarios.own import Own
 from load.scenarios.part import MOST_ROWS, take
@@ -137,7 +138,7 @@ class Shift:
             limits=limits,
             seed=options.seed,
             pool=Pool() if options.is_open else None,
-            numbers=itertools.count(self.index, self.count),
+            numbers=Numbers(self.index, self.count),
             walkers=itertools.count(self.index, self.count),
         )
 

@@ -37,6 +37,7 @@ from load.verdict.crew import Crew
 from load.verdict.judge import Verdict
 from load.verdict.objective import Objective
 from load.verdict.rules import Rules
+from load.verdict.search import Search
 from load.verdict.slo import Result, evaluate
 from load.verdict.validity import late_budget_ns
 
@@ -52,7 +53,7 @@ class LoadRun:
     many there were to choose from. before: what the target held when nobody had come, None where we may not
     look. verdict: None until `conclude`. gone: why the target counts as down, None while it does not.
     expected_to_end: it was told to stop. crew: the workers that measured for it, None where this process
-    does.
+    does. search: for a capacity, None in any other run.
     """
 
     options: Options
@@ -78,6 +79,7 @@ class LoadRun:
     gone: str | None = None
     expected_to_end: bool = False
     crew: Crew | None = None
+    search: Search | None = None
     _started_ns: int = field(default_factory=time.perf_counter_ns)
     _usage: resource.struct_rusage = field(default_factory=lambda: resource.getrusage(resource.RUSAGE_SELF))
 
@@ -152,6 +154,8 @@ class LoadRun:
         if options.is_open:
             crowd = f"--max-in-flight {options.users - self.walkers} "
             crowd += f"--rate {options.rate.given}" if options.rate else f"--replay {options.replay}"
+        elif options.find_capacity:
+            crowd += " --find-capacity"
         elif options.stages:
             crowd = "--stages " + ",".join(f"{stage.users}:{stage.lasts_s:g}s" for stage in options.stages)
         return (
@@ -217,7 +221,9 @@ class LoadRun:
         return late_budget_ns(self.quiet.gap, [limit for limit in limits if limit is not None])
 
     def results(self) -> tuple[Result, ...]:
-        """Every objective, held against what was measured."""
+        """Every objective, held against what was measured; of a search, under the largest load that held."""
+        if self.search is not None:
+            return self.search.results
         core = "" if self.target is None else self.target.coverage.core
         accuracy = Accuracy.of(self.ledger.run.health, core)
         late_ns = accuracy.late_p99_ns or 0

@@ -75,6 +75,7 @@ class Options:
     `app_dir`. tls_ca: the authority that is believed, None for those of the system. config, app: what
     describes a target of the user's own. protocol: None for that of the bundled backend. scenarios: empty for
     all. mix: weight of each scenario, empty for the profile's. max_in_flight: None for as many as users.
+    find_capacity: users, or the rate, are the most that may come.
     """
 
     users: int
@@ -107,6 +108,7 @@ class Options:
     replay: Path | None = None
     max_in_flight: int | None = None
     stages: tuple[Stage, ...] = ()
+    find_capacity: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -185,6 +187,12 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     add("--replay", default="", metavar="FILE", help="open load: the arrivals of a recorded trace")
     add("--max-in-flight", default="", metavar="N", help="with --rate or --replay: at most so many at once")
     add("--stages", default="", metavar="N:TIME,…", help="steps of users: 10:30s,50:60s")
+    add(
+        "--find-capacity",
+        action="store_true",
+        default=False,
+        help="the largest load within the objectives; -u or --rate is the most that may come",
+    )
     add("--think-s", default="", metavar="S", help="mean time between two starts of a user")
     add("--reports", default="reports", metavar="DIR", help="where each run leaves its folder")
     add(
@@ -218,6 +226,7 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
             raise UsageError(f"--scenarios {file}: no such file")
     _check_target(parsed, host)
     _check_load(parsed)
+    _check_search(parsed)
     return Options(
         users=users,
         spawn_rate=float(parsed.spawn_rate),
@@ -231,14 +240,14 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         protocol=PROTOCOLS.get(parsed.protocol, parsed.protocol),
         model=parsed.model,
         scenario_files=files,
-        coverage=_choice("--coverage", parsed.coverage, COVERAGE),
+        coverage=_coverage(parsed),
         objectives=tuple(
             line for item in _listed(parsed.objective) for line in item.splitlines() if line.strip()
         ),
         undecided=_choice("--undecided", parsed.undecided, UNDECIDED),
         scenarios=tuple(dict.fromkeys(name for item in _listed(parsed.scenario) for name in _split(item))),
         mix=_mix(parsed.mix),
-        failures=_choice("--failures", parsed.failures or ("harmless" if host else "all"), FAILURES),
+        failures=_failures(parsed, host),
         prompts=_file("--prompts", parsed.prompts),
         seed=_seed(parsed.seed),
         arrivals=_choice("--arrivals", parsed.arrivals, ARRIVALS),
@@ -253,6 +262,7 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         replay=_file("--replay", parsed.replay),
         max_in_flight=_max_in_flight(parsed),
         stages=stages,
+        find_capacity=parsed.find_capacity,
     )
 
 
@@ -293,6 +303,35 @@ def _check_load(parsed: argparse.Namespace) -> None:
         raise UsageError(f"{one} and {other} both say how many come; drop one")
     if given and given[0] != "stages" and parsed.arrivals == "closed":
         raise UsageError(f"--arrivals closed: --{given[0]} is open load, nobody waits for an answer there")
+
+
+def _check_search(parsed: argparse.Namespace) -> None:
+    """That nothing else decides how many come, or has to be merged before a step can be judged."""
+    if not parsed.find_capacity:
+        return
+    for name in ("stages", "replay"):
+        if getattr(parsed, name):
+            given = f"--{name} {getattr(parsed, name)}"
+            raise UsageError(f"--find-capacity and {given} both say how many come; drop one")
+    for name in ("processes", "master", "worker"):
+        if getattr(parsed, name, None):
+            raise UsageError(f"--find-capacity judges each step in one process; drop --{name}")
+    if parsed.failures not in ("", "none"):
+        raise UsageError(
+            f"--find-capacity and --failures {parsed.failures}: only ordinary users come; drop one"
+        )
+    if parsed.coverage == "branch":
+        raise UsageError("--find-capacity and --coverage branch: the tracer would be measured, too; drop one")
+
+
+def _coverage(parsed: argparse.Namespace) -> str:
+    chosen = _choice("--coverage", parsed.coverage, COVERAGE)
+    return "off" if parsed.find_capacity else chosen
+
+
+def _failures(parsed: argparse.Namespace, host: str | None) -> str:
+    default = "none" if parsed.find_capacity else "harmless" if host else "all"
+    return _choice("--failures", parsed.failures or default, FAILURES)
 
 
 def _rate(text: str) -> Rate | None:

@@ -17,7 +17,6 @@ place, and each may be that of a process alone, a master or a worker; what is do
 from __future__ import annotations
 
 import gc
-import itertools
 import logging
 import os
 import signal
@@ -25,7 +24,7 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -55,20 +54,25 @@ from load.drivers.tls import TRUST
 from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
 from load.front import announce, check_port, exiting, leave, one_at_a_time
 from load.loadrun import LoadRun
-from load.options import Options, add_options, read_options
+from load.options import Options, Rate, add_options, read_options
 from load.prepare import prepare
 from load.report.console import say
 from load.scenarios.base import AgentUser, Session
 from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
+from load.scenarios.numbers import Numbers
 from load.scenarios.own import Own, read_bundled_rules, read_own
 from load.scenarios.planned import kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
 from load.scenarios.replay import read_offsets
 from load.scenarios.stages import Stages
+from load.scenarios.steps import Steps
+from load.seeking import seek
 from load.target.launch import free_port
+from load.verdict.capacity import first_load
 from load.verdict.crew import Crew
 from load.verdict.objective import Objective, read_objective
+from load.verdict.search import Search
 
 WATCH_S = 0.5
 OPEN_SPAWN_RATE = 100.0
@@ -76,6 +80,10 @@ OPEN_SPAWN_RATE = 100.0
 WORKERS_S = 60.0
 """So long workers are waited for; --expect-workers-max-wait says otherwise."""
 EVERYBODY_STARTS = "never_started count < 1"
+NOTHING_UNDECLARED = "unexpected count < 1"
+"""What a step of a search is held against where no objective says how many streams may fail."""
+ONLY_AT_THE_END = ("backend_ttft_ms", "deadline_late_ms", "relay_ms")
+"""Metrics that no step of a search can be held against."""
 
 
 def install() -> None:
@@ -176,6 +184,8 @@ class Plugin:
             return
         gevent.spawn(gauge, self.run)
         gevent.spawn(tend, self.run, self.runner)
+        if self.run.search is not None:
+            gevent.spawn(seek, self.run, self.runner, self.began_ns, self.set_rate, self.stop_test)
 
     def on_spawning_complete(self, **_: Any) -> None:
         run = self.run
@@ -185,9 +195,9 @@ class Plugin:
             windows = run.open_windows(self.began_ns)
             if isinstance(self.runner, MasterRunner):
                 self.runner.send_message(WINDOWS, dict(windows_of(windows)))
-            elif run.options.is_open:
+            elif run.options.is_open and run.search is None:
                 assert run.session is not None
-                self.feed(run.session, time.perf_counter_ns())
+                self.feed(run.session, time.perf_counter_ns(), run.options.rate)
 
     def on_test_stopping(self, **_: Any) -> None:
         session = self.session
@@ -287,7 +297,7 @@ class Plugin:
         if shift is not None:
             windows = shift.ledger.windows = windows_from(msg.data)
             if shift.options.is_open:
-                self.feed(shift.session, windows.from_ns)
+                self.feed(shift.session, windows.from_ns, shift.options.rate)
 
     def on_halt(self, **_: Any) -> None:
         self.runner.stop()
@@ -343,6 +353,8 @@ class Plugin:
         kinds = {kind.scenario: kind for kind in self.kinds()}
         rows = ROWS if self.own is None else {}
         texts = options.objectives or (self.own.objectives if self.own is not None else ())
+        if options.find_capacity:
+            texts = of_a_step(texts)
         if options.is_open and not any(text.startswith("never_started") for text in texts):
             texts = (*texts, EVERYBODY_STARTS)
         if options.replay is not None:
@@ -390,6 +402,9 @@ class Plugin:
     def begin(self, options: Options) -> None:
         """PREPARED. Whatever fails leaves nothing running."""
         self.run = self.feeding = None
+        if options.find_capacity and self.environment.web_ui is not None:
+            # Its form has brought as many users as it says before anybody could ask for fewer.
+            raise UsageError("--find-capacity: only with --headless; the web UI sets the users itself")
         run = LoadRun.create(options)
         try:
             prepared = prepare(options, self.own, run.folder, run.ledger, run.limits)
@@ -412,6 +427,10 @@ class Plugin:
             users = crowd(options, kinds)
             self.parsed.num_users, self.parsed.spawn_rate = users, max(options.spawn_rate, OPEN_SPAWN_RATE)
             run.options = replace(options, users=users)
+        if options.find_capacity:
+            run.search, run.ledger.steps = Search.of(options), Steps()
+            if not options.is_open:
+                self.parsed.num_users = first_load(options.users)
         self.weights = {kind.scenario: kind.weight for kind in kinds if not kind.of_failures}
         run.asked = tuple(kind.scenario for kind in kinds if not kind.of_failures)
         run.walkers = sum(kind.fixed_count or options.users for kind in kinds if kind.of_failures)
@@ -420,13 +439,24 @@ class Plugin:
             run.crew = Crew(self.parsed.expect_workers, fingerprint(options))
             # Workers draw from the same seed; the numbers of their users are taken.
             self.parsed.seed = str(options.seed)
-            run.session = replace(prepared.session, numbers=itertools.count(options.users))
+            run.session = replace(prepared.session, numbers=Numbers(options.users))
         self.began_ns = 0
         self.run = run
 
-    def feed(self, session: Session, began_ns: int) -> None:
-        """Lets the arrivals of open load come."""
-        self.feeding = gevent.spawn(arrive, session, began_ns, self.weights, self.offsets_ns, self.shift)
+    def feed(self, session: Session, began_ns: int, rate: Rate | None) -> None:
+        """Lets the arrivals of open load come; rate: None for those of a trace."""
+        self.feeding = gevent.spawn(
+            arrive, session, began_ns, self.weights, self.offsets_ns, self.shift, rate
+        )
+
+    def set_rate(self, per_s: float) -> None:
+        """Lets arrivals come so many a second from now on."""
+        session = self.session
+        assert session is not None
+        assert session.options.rate is not None
+        if self.feeding is not None:
+            self.feeding.kill()
+        self.feed(session, time.perf_counter_ns(), replace(session.options.rate, per_s=per_s))
 
     def finish(self) -> ExitCode | None:
         """ENDED. Stops the target, judges, writes, shows; the code of the run, None when there was none."""
@@ -470,3 +500,16 @@ class Plugin:
         gevent.spawn(self.runner.quit)
         if self.environment.web_ui is not None:
             gevent.spawn(self.environment.web_ui.stop)
+
+
+def of_a_step(texts: Sequence[str]) -> tuple[str, ...]:
+    """The objectives of a search. Raises UsageError where there are none, or one that no step can be held
+    against."""
+    if not texts:
+        raise UsageError("--find-capacity: within which objectives? name at least one with --objective")
+    for text in texts:
+        metric = text.split()[0].partition("{")[0] if text.split() else ""
+        if metric in ONLY_AT_THE_END:
+            raise UsageError(f"--find-capacity: {metric} is known only at the end of a run, not of a step")
+    tolerates = any(text.lstrip().startswith(("good", "unexpected")) for text in texts)
+    return tuple(texts) if tolerates else (*texts, NOTHING_UNDECLARED)

@@ -12,6 +12,9 @@ Summand = TypeVar("Summand", "Outcome", "Deadline")
 KEPT_IDS = 3
 """So many ids of each unexpected outcome are kept; the rest is counted."""
 
+WITH_BREAKS = " with breaks: "
+"""In an ending that came as declared, behind chunks that did not."""
+
 
 @dataclass(slots=True)
 class Unexpected:

@@ -18,6 +18,9 @@ ROUGH: Final = "rough"
 RAMP: Final = "ramp"
 """A stream's window, by its intended start: without failures, with them, or outside of what is measured."""
 
+STEP: Final = "step {}"
+"""In a search for a capacity: of a step, by its number."""
+
 STEADY: Final = (CLEAN, ROUGH)
 
 SEPARATOR = "/"

@@ -70,7 +70,8 @@ class RunFacts:
     target_cpu_s, provider_cpu_s: processor time since their start, None where they are not ours.
     recordings: id of a stream -> its file within the folder. rows_dropped: lines missing in streams.jsonl.gz.
     needed: rows of docs/errors.md that had to come. not_checkable: scenario -> breaks that its wire
-    cannot prove. objectives: each with its value and decision. max_in_flight: users who
+    cannot prove. objectives: each with its value and decision. capacity: what a search found, None in any
+    other run. max_in_flight: users who
     take the arrivals of open load. window_order, window_s: clean and rough
     windows in turn, and their length; None without an end.
     """
@@ -99,6 +100,7 @@ class RunFacts:
     needed: tuple[Needed, ...] = ()
     not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     objectives: tuple[Result, ...] = ()
+    capacity: Mapping[str, Any] | None = None
     max_in_flight: int | None = None
     window_order: tuple[str, ...] = ()
     window_s: float | None = None
@@ -138,6 +140,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
             for name, outcome in sorted(outcomes.scenarios.items())
         },
         "objectives": [_objective(result) for result in facts.objectives],
+        "capacity": facts.capacity,
         "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
         "reconciliation": None if facts.reconciled is None else asdict(facts.reconciled),
         "generator": _generator(run, steady, accuracy, facts, on_time=on_time),

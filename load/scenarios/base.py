@@ -47,6 +47,7 @@ from load.scenarios.accounts import Accounts, Credential
 from load.scenarios.arrivals import Schedule
 from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.ledger import Ended, Ledger, Origin
+from load.scenarios.numbers import Numbers
 from load.scenarios.open import Pool
 from load.scenarios.prompts import MAX_MESSAGE_CHARS, PromptSource
 from load.scenarios.walk import Walk
@@ -77,7 +78,7 @@ class Session:
     limits: Limits
     seed: int
     pool: Pool | None = None
-    numbers: Iterator[int] = field(default_factory=itertools.count)
+    numbers: Numbers = field(default_factory=Numbers)
     walkers: Iterator[int] = field(default_factory=itertools.count)
 
 
@@ -118,7 +119,9 @@ class AgentUser(User):
         session = self.session
         self.number = next(session.numbers)
         self.label = self.scenario  # under which the target's lines are recorded
-        self.random = random.Random(f"{session.seed}/{self.number}/choices")
+        former = session.numbers.former(self.number)
+        again = f"/{former}" if former else ""  # or it would say what the former user said, word by word
+        self.random = random.Random(f"{session.seed}/{self.number}/choices{again}")
         self.token = session.tokens[self.number % len(session.tokens)] if session.tokens else ""
         self.schedule = Schedule(
             session.options.arrivals,
@@ -137,8 +140,13 @@ class AgentUser(User):
         self.leave()
         ledger = self.session.ledger
         if self._pool is None and not self.of_failures and ledger.steady_until_ns is not None:
-            for intended_ns in self.schedule.overdue(ledger.steady_until_ns):
-                ledger.never_sent(self.scenario, intended_ns)
+            self._forget(ledger.steady_until_ns)
+        self.session.numbers.give_back(self.number)
+
+    def _forget(self, until_ns: int) -> None:
+        """What was due by then comes no more; it is counted."""
+        for intended_ns in self.schedule.overdue(until_ns):
+            self.session.ledger.never_sent(self.scenario, intended_ns)
 
     def leave(self) -> None:
         """Closes the user's connections and books what ended on them."""
@@ -320,6 +328,7 @@ class AgentUser(User):
             busy=turn.intended_ns < self._ended_ns,
             of_failures=self.of_failures,
         )
+        session.ledger.began(turn.intended_ns)
         try:
             (how or driver.stream)(turn.recorded(frames), _both(timeline.take, watch))
             if timeline.state is None:
@@ -341,6 +350,9 @@ class AgentUser(User):
         finally:
             self._ended_ns = time.perf_counter_ns()
             self.schedule.advance(self._ended_ns)
+            session.ledger.over(turn.intended_ns)
+            if session.ledger.steps is not None and self._pool is None:
+                self._forget(session.ledger.steps.forgotten_ns)
         if timeline.state is TerminalState.ERROR:
             self._told(timeline.code, None)
         elif timeline.status is not None:

@@ -8,12 +8,13 @@ from typing import Final, TypeAlias
 
 from load.drivers.base import Frame
 from load.drivers.clock import now_ns
-from load.metrics.outcomes import Outcome, Outcomes
+from load.metrics.outcomes import WITH_BREAKS, Outcome, Outcomes
 from load.metrics.run import RAMP, Run, StreamRow
 from load.metrics.standstill import Standstills
 from load.metrics.timeline import TerminalState, Timeline
 from load.scenarios.expect import Expect, by_our_clock
 from load.scenarios.kept import Kept
+from load.scenarios.steps import Steps
 from load.scenarios.windows import Windows
 from load.verdict.reconcile import LEFT, Seen
 
@@ -70,6 +71,7 @@ class Ledger:
     speaks. executions: how each ended, by its id. abandoned_unseen:
     streams that we left before we knew their id. defects: what went wrong in the instrument itself; any makes
     the run INVALID. standstills: of the generator; what they touched and nobody declared is not booked.
+    steps: of a search for a capacity, None in any other run.
     """
 
     write_row: RowSink
@@ -85,7 +87,18 @@ class Ledger:
     windows: Windows | None = None
     steady_until_ns: int | None = None
     standstills: Standstills = field(default_factory=Standstills)
+    steps: Steps | None = None
     _last: dict[int, Ended] = field(default_factory=dict)
+
+    def began(self, intended_ns: int) -> None:
+        """A stream that was due then is under way."""
+        if self.steps is not None:
+            self.steps.began(intended_ns)
+
+    def over(self, intended_ns: int) -> None:
+        """It is no more."""
+        if self.steps is not None:
+            self.steps.ended(intended_ns)
 
     def ended(self, connection: object, stream: Ended) -> None:
         """Takes an ended stream. It is booked when the next one of its connection has ended, or by `settle`:
@@ -136,7 +149,7 @@ class Ledger:
         assert state is not None, "whoever follows a stream sees to its end"
         seen = expect.differs(state, timeline.code, timeline.status) or expect.deadline_differs(timeline)
         if seen is None and timeline.breaks:
-            seen = f"{expect} with breaks: {', '.join(timeline.breaks)}"
+            seen = f"{expect}{WITH_BREAKS}{', '.join(timeline.breaks)}"
         seen = seen or expect.close_differs(timeline)
         good = seen is None and state is TerminalState.DONE
         ours = seen is not None and not timeline.breaks and self._stood_still(timeline)
@@ -163,8 +176,11 @@ class Ledger:
             outcome.book_expected()
         elif ours:
             self.run.health.fault(STOOD_STILL)
-        elif outcome.book_unexpected(seen, stream_id, timed_out=by_our_clock(state, seen)):
-            self.recordings[stream_id] = ended.frames
+        else:
+            if outcome.book_unexpected(seen, stream_id, timed_out=by_our_clock(state, seen)):
+                self.recordings[stream_id] = ended.frames
+            if self.steps is not None:
+                self.steps.saw(window, origin.scenario, seen)
         self._deadline(outcome, expect, timeline)
         ended.tell(seen)
 
@@ -215,6 +231,8 @@ class Ledger:
             self.run.health.fault(STOOD_STILL)
         else:
             outcome.book_unexpected(seen, stream_id, timed_out=timed_out)
+            if self.steps is not None:
+                self.steps.saw(self.steps.at(now), scenario, seen)
 
     def _reached(self, code: str | None) -> None:
         self.refused_in_a_row = self.refused_in_a_row + 1 if code == "unreachable" else 0
@@ -247,5 +265,7 @@ class Ledger:
     def _window_at(self, intended_ns: int) -> str:
         if self.windows is None:
             return RAMP
+        if self.steps is not None:
+            return self.steps.at(intended_ns)
         over = self.steady_until_ns is not None and intended_ns > self.steady_until_ns
         return RAMP if over else self.windows.at(intended_ns)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from load.errors import ExitCode
-from load.metrics.outcomes import Outcome, Outcomes, Unexpected
+from load.metrics.machine import TerminalState
+from load.metrics.outcomes import WITH_BREAKS, Outcome, Outcomes, Unexpected
 from load.verdict.judge import Finding
 
 
@@ -19,15 +20,17 @@ class Needed:
     variants: tuple[str, ...]
 
 
-def undeclared(outcomes: Outcomes, reproduce: str) -> list[Finding]:
+def undeclared(outcomes: Outcomes, reproduce: str, *, overloaded: bool = False) -> list[Finding]:
     """A finding for each kind of ending that nobody declared, the most frequent first.
 
-    reproduce: a command with `{scenario}` in it.
+    reproduce: a command with `{scenario}` in it. overloaded: on purpose; to refuse or to fail is right then,
+    to send something wrong is not.
     """
     found = [
         (kind.count, _undeclared(name, outcome, kind, reproduce))
         for name, outcome in outcomes.scenarios.items()
         for kind in outcome.unexpected.values()
+        if not overloaded or kind.seen.startswith(TerminalState.BROKEN.name) or WITH_BREAKS in kind.seen
     ]
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
 

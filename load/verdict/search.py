@@ -1,0 +1,119 @@
+"""A search for a capacity: what is varied, and the steps so far. `load.seeking` makes it go on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from load.metrics.run import CLEAN, STEP, Run, Tally
+from load.options import Options
+from load.verdict.capacity import Answer, End, Outcome, Try, answer
+from load.verdict.slo import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step that came to its end.
+
+    why: it did not hold; empty where it did. lasted_s: of the part that counts. ended: streams that were due
+    in it and ended; good: of them, as declared. at_once: streams under way, on average; most_at_once: at any
+    time. seen: undeclared endings -> how often. ttft_ms, gap_ms: p50 and p99 of a stream's first text and of
+    all gaps. late_ms: p99 of how late we looked at chunks. None: no sample.
+    """
+
+    number: int
+    load: int
+    outcome: Outcome
+    why: str
+    lasted_s: float
+    ended: int
+    good: int
+    at_once: float
+    most_at_once: int
+    seen: dict[str, int]
+    results: tuple[Result, ...]
+    ttft_ms: tuple[float | None, float | None]
+    gap_ms: tuple[float | None, float | None]
+    late_ms: float | None
+
+    @property
+    def good_per_s(self) -> float:
+        """Good streams that were due in a second of it."""
+        return self.good / self.lasted_s if self.lasted_s else 0.0
+
+
+@dataclass(slots=True)
+class Search:
+    """grain: what one of a load stands for, in `unit`. most: the largest load. of_rate: arrivals a second are
+    varied, else users."""
+
+    most: int
+    grain: float
+    unit: str
+    of_rate: bool
+    steps: list[Step] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, options: Options) -> Search:
+        """Users, or with `--rate` hundreds to a thousand parts of it."""
+        if options.rate is None:
+            return cls(options.users, 1, "users", of_rate=False)
+        grain = 10.0 ** (math.floor(math.log10(options.rate.per_s)) - 2)
+        return cls(round(options.rate.per_s / grain), grain, "arrivals a second", of_rate=True)
+
+    @property
+    def tries(self) -> list[Try]:
+        """The steps, as the next one is decided from."""
+        return [Try(step.load, step.outcome) for step in self.steps]
+
+    @property
+    def answer(self) -> Answer:
+        """What they say."""
+        return answer(self.tries, self.most)
+
+    @property
+    def best(self) -> tuple[Step, ...]:
+        """Those that held under the largest load that did."""
+        low = self.answer.low
+        return tuple(one for one in self.steps if one.load == low and one.outcome is Outcome.HELD)
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The objectives under the largest load that held; where none did, in the last step."""
+        shown = self.best[-1:] or tuple(self.steps[-1:])
+        return shown[0].results if shown else ()
+
+    def shown(self, load: int | None) -> str:
+        """A load without its unit."""
+        return "–" if load is None else f"{load * self.grain:,.6g}"
+
+    @property
+    def told(self) -> str:
+        """The answer as a sentence."""
+        found = self.answer
+        low, high = self.shown(found.low), self.shown(found.high)
+        if not self.steps:
+            return "not one step came to its end"
+        if not found.low:
+            tried = self.shown(found.ceiling if found.ceiling is not None else self.steps[-1].load)
+            last = next(one for one in reversed(self.steps) if one.outcome is not Outcome.HELD)
+            return f"no load was seen to hold; {tried} {self.unit}: {last.outcome.value}, {last.why}"
+        sure = "" if found.sure else ", each end seen once only"
+        if found.end is End.TARGET:
+            return f"between {low} and {high} {self.unit}{sure}"
+        at = self.shown(found.ceiling)
+        why = {
+            End.GENERATOR: f"the generator ends first, at {at}",
+            End.UNSURE: f"at {at} it stays undecided",
+            End.MOST: "no more were allowed",
+            End.TIME: "the time was over before more could be tried",
+        }[found.end]
+        more = "" if found.high is None else f", fewer than {high}"
+        return f"at least {low} {self.unit}{more}: {why}"
+
+    def crown(self, run: Run) -> None:
+        """The streams of the best steps become those that the headline figures come from."""
+        best = {STEP.format(step.number) for step in self.best}
+        for scenario, window in [key for key in run.tallies if key[1] in best]:
+            tally = run.tallies.pop((scenario, window))
+            run.tallies[scenario, CLEAN] = run.tallies.get((scenario, CLEAN), Tally()) + tally
