@@ -30,16 +30,23 @@ class exiting:  # noqa: N801  # reads as a statement
             sys.exit(int(ExitCode.INVALID))
 
 
-def announce(options: Options, kinds: list[type[AgentUser]], failures: tuple[str, ...]) -> None:
-    """What will be sent to a server that others may use, how fast and to whom."""
+def announce(
+    options: Options, kinds: list[type[AgentUser]], failures: tuple[str, ...], tried: tuple[str, ...]
+) -> None:
+    """What will be sent to a server that others may use, how fast and to whom. tried: scenarios of which one
+    message goes ahead."""
     shares = sum(kind.weight for kind in kinds)
     who = ", ".join(f"{kind.scenario} {kind.weight / shares:.0%}" for kind in kinds)
     how = f"about {options.users / options.think_s:.3g} messages a second together"
-    if options.is_open:
+    if options.find_capacity:
+        how = f"more and more, up to {how if options.rate is None else f'open load of {options.rate}'}"
+    elif options.is_open:
         how = "the arrivals of a trace" if options.rate is None else f"open load of {options.rate}"
     say(f"to {options.host}: {options.users} users ({who}), {how}")
     if failures:
         say(f"failures ({options.failures}): {', '.join(failures)}")
+    if tried:
+        say(f"first one message each of {', '.join(tried)}, to see that it is spoken there")
 
 
 def one_at_a_time(stop: Callable[..., None]) -> Callable[..., None]:

@@ -406,21 +406,27 @@ class Plugin:
             # Its form has brought as many users as it says before anybody could ask for fewer.
             raise UsageError("--find-capacity: only with --headless; the web UI sets the users itself")
         run = LoadRun.create(options)
+        coming = () if self.own is None else self.own.coming(options.failures)
+        given = self.parsed.mix != DEFAULTS.mix
+
+        def who(failures: tuple[str, ...]) -> list[type[AgentUser]]:
+            return weigh(options, self.kinds(), coming, failures, given=given)
+
+        def tell(failures: tuple[str, ...]) -> None:
+            tried = () if self.own is None else self.own.first_of_each_wire(options.failures)
+            announce(options, who(failures), failures, tuple(plan.name for plan in tried))
+
         try:
-            prepared = prepare(options, self.own, run.folder, run.ledger, run.limits)
+            prepared = prepare(options, self.own, run.folder, run.ledger, run.limits, tell)
             run.session, run.target, run.provider = prepared.session, prepared.target, prepared.provider
             run.settings = prepared.settings
             run.conversations, run.before = prepared.conversations, prepared.before
-            coming = () if self.own is None else self.own.coming(options.failures)
-            given = self.parsed.mix != DEFAULTS.mix
-            kinds = weigh(options, self.kinds(), coming, prepared.session.failures, given=given)
+            kinds = who(prepared.session.failures)
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown))
             raise
         if self.own is not None:
             run.not_checkable = {plan.name: plan.dialect.not_checkable for plan in self.own.plans}
-        if options.host is not None:
-            announce(options, kinds, prepared.session.failures)
         run.objectives = self.objectives
         run.rules = read_bundled_rules() if self.own is None else self.own.rules
         if options.is_open:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import resource
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -53,8 +53,16 @@ class Prepared:
     before: Rest | None
 
 
-def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, limits: Limits) -> Prepared:
-    """The session of one run.
+def prepare(
+    options: Options,
+    own: Own | None,
+    folder: Path,
+    ledger: Ledger,
+    limits: Limits,
+    announce: Callable[[tuple[str, ...]], None],
+) -> Prepared:
+    """The session of one run. announce: is told which failures come, before the first message to a server
+    that already runs.
 
     Raises UsageError for what the user can mend, TargetDown when there is nothing to measure, InvalidRun when
     the provider does not start.
@@ -64,9 +72,10 @@ def prepare(options: Options, own: Own | None, folder: Path, ledger: Ledger, lim
     started = Started()
     try:
         if own is not None:
-            facts = _own(options, own, folder, limits, started)
+            facts = _own(options, own, folder, limits, started, announce)
         elif options.host is not None:
             facts = _running(options, limits)
+            announce(failure_rows(options, facts.agents, admin=False))
         else:
             facts = _bundled(options, folder, limits, started)
         failures = failure_rows(options, facts.agents, admin=facts.admin_token is not None)
@@ -137,12 +146,20 @@ def _running(options: Options, limits: Limits) -> Facts:
     return Facts(url, Accounts(Auth({}), url), tokens, agents=agents_there(url, tokens, limits))
 
 
-def _own(options: Options, own: Own, folder: Path, limits: Limits, started: Started) -> Facts:
+def _own(
+    options: Options,
+    own: Own,
+    folder: Path,
+    limits: Limits,
+    started: Started,
+    announce: Callable[[tuple[str, ...]], None],
+) -> Facts:
     """A target of the user's own, started as it is configured; a stream of each dialect is tried."""
     settings: dict[str, str] = {}
     if own.target is None:
         assert options.host is not None
         url = options.host.rstrip("/")
+        announce(failure_rows(options, {}, admin=False))
     else:
         places = {"users": str(options.users)}
         if own.target.asks_upstream:
@@ -195,7 +212,7 @@ def failure_rows(options: Options, agents: Mapping[str, str], *, admin: bool) ->
 def _config(options: Options, settings: Mapping[str, str]) -> Any:
     coverage: CoverageMode = options.coverage  # type: ignore[assignment]  # checked by read_options
     return bundled(
-        options.users + Walker.SPARE_ACCOUNTS * options.users,
+        options.users * (1 + (Walker.SPARE_ACCOUNTS if options.failures != "none" else 0)),
         settings,
         app_dir=options.app_dir.resolve(),
         coverage=coverage,

@@ -20,6 +20,7 @@ def parse(*args: str, host: str | None = None) -> Options:
     parser.add_argument("-u", "--users", dest="num_users", type=int)
     parser.add_argument("-r", "--spawn-rate", type=float)
     parser.add_argument("-t", "--run-time", default="")
+    parser.add_argument("--processes", type=int)
     add_options(parser, DEFAULTS)
     parsed = parser.parse_args(args)
     parsed.run_time = float(str(parsed.run_time).rstrip("s")) if parsed.run_time else None  # as Locust does
@@ -73,6 +74,15 @@ def test_a_running_server_is_asked_less_often() -> None:
     """Its limits are not ours; a figure of the user's own holds everywhere."""
     assert parse(host="http://127.0.0.1:8000").think_s == 2.0
     assert parse("--think-s", "0.1", host="http://127.0.0.1:8000").think_s == 0.1
+
+
+def test_a_search_brings_ordinary_users_to_a_target_that_is_not_slowed() -> None:
+    """Neither failures nor the measurement of lines; -u and --rate say the most that may come."""
+    options = parse("--find-capacity", "-u", "300")
+
+    assert (options.find_capacity, options.users) == (True, 300)
+    assert (options.failures, options.coverage) == ("none", "off")
+    assert parse("--find-capacity", "--rate", "40/s", host="http://127.0.0.1:8000").failures == "none"
 
 
 def test_an_authority_of_ones_own(tmp_path: Path) -> None:
@@ -162,6 +172,31 @@ WHOLE = "a whole number, 1 or more"
             for text in ("10", "10:0s", "10:5d", "a:5s")
         ),
         (["--stages", "0:5s"], None, "--users 0: at least one user is needed"),
+        (
+            ["--find-capacity", "--stages", "5:5s"],
+            None,
+            "--find-capacity and --stages 5:5s both say how many come; drop one",
+        ),
+        (
+            ["--find-capacity", "--replay", "t.jsonl"],
+            None,
+            "--find-capacity and --replay t.jsonl both say how many come; drop one",
+        ),
+        (
+            ["--find-capacity", "--processes", "2"],
+            None,
+            "--find-capacity judges each step in one process; drop --processes",
+        ),
+        (
+            ["--find-capacity", "--failures", "all"],
+            None,
+            "--find-capacity and --failures all: only ordinary users come; drop one",
+        ),
+        (
+            ["--find-capacity", "--coverage", "branch"],
+            None,
+            "--find-capacity and --coverage branch: the tracer would be measured, too; drop one",
+        ),
         (["--tls-ca", "/nowhere.pem"], None, "--tls-ca /nowhere.pem: no such file"),
         (["--prompts", "/nowhere.jsonl"], None, "--prompts /nowhere.jsonl: no such file"),
         (

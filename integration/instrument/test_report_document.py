@@ -41,6 +41,7 @@ def test_members_of_format_1() -> None:
         "rows",
         "scenarios",
         "objectives",
+        "capacity",
         "deadlines",
         "reconciliation",
         "generator",

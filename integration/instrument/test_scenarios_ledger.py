@@ -12,6 +12,7 @@ from load.metrics.run import CLEAN, RAMP, ROUGH, StreamRow
 from load.metrics.timeline import Limits, TerminalState, Timeline
 from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.ledger import GAVE_UP, STOOD_STILL, Ended, Ledger, Origin
+from load.scenarios.steps import Steps
 from load.scenarios.windows import Windows
 from load.verdict.reconcile import LEFT, Seen
 
@@ -155,3 +156,22 @@ def test_what_a_row_saw_itself_has_a_deadline_too(came: Expect, after_ms: int, s
     assert said == seen
     assert list(outcome.unexpected) == ([seen] if seen else [])
     assert outcome.lateness.max == (None if seen else 4_000_000)
+
+
+def test_a_search_has_its_streams_by_step() -> None:
+    """By when they were due, with what nobody declared; what is under way is known."""
+    found, _ = ledger()
+    found.windows, found.steps = Windows(0, 1, (CLEAN,)), Steps()
+    now = now_ns()
+    found.steps.open(1, now)
+    for due_ns in (now - 10, now):
+        found.began(due_ns)
+        found.ended(due_ns, stream(due_ns, reset(due_ns + 100)))
+    found.over(now)
+    found.settle()
+    found.book_unexpected("browse", DONE, "REFUSED(503)", "c1", of_failures=False)
+
+    ended = {window: tally.ended for (_, window), tally in found.run.tallies.items()}
+    assert ended == {RAMP: 1, "step 1": 1}
+    assert found.steps.undeclared("step 1") == {"chat_ws": 1, "browse": 1}
+    assert found.steps.at_once == 1

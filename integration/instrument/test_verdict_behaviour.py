@@ -37,6 +37,19 @@ def test_each_kind_of_undeclared_ending_is_a_finding_the_most_frequent_first() -
     ]
 
 
+def test_an_overloaded_target_may_refuse_and_fail_but_send_nothing_wrong() -> None:
+    """What a search for a capacity asks for."""
+    outcomes = seen(chat=8)
+    chat = outcomes.scenarios["chat"]
+    for ending in ("REFUSED(503, capacity)", "TIMED_OUT(total)", "BROKEN(loss)", "DONE with breaks: order"):
+        chat.book_unexpected(ending, "e1")
+
+    assert [finding.reason for finding in undeclared(outcomes, AGAIN, overloaded=True)] == [
+        "1 of 12 streams ended BROKEN(loss), declared is DONE",
+        "1 of 12 streams ended DONE with breaks: order, declared is DONE",
+    ]
+
+
 def test_a_scenario_that_never_came_is_missing() -> None:
     """Also where it was declared and nothing of it ended."""
     outcomes = seen(chat=1, idle=0)

@@ -11,7 +11,7 @@ from load.report.layout import Column, Row, Table, Tile, Tone
 from load.report.numbers import NO_DATA, ms
 from load.verdict.search import Search, Step
 
-BAR: Final = 12
+BAR: Final = 8
 """Letters of the longest bar."""
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
@@ -90,13 +90,11 @@ def curve(document: Document) -> Table:
             (
                 f"{load:,g}",
                 step["outcome"],
-                f"{step['at_once']['mean']:,.0f}",
                 f"{step['at_once']['max']:,}",
                 f"{step['good_per_s']:,.1f}",
                 bar(step["good_per_s"], most),
                 ms(step["ttft_ms"]["p50"]),
                 ms(step["ttft_ms"]["p99"]),
-                ms(step["gap_ms"]["p99"]),
                 *(result["shown"] for result in step["objectives"]),
                 _why(step),
             ),
@@ -107,21 +105,19 @@ def curve(document: Document) -> Table:
     )
     columns = (
         Column(found["unit"]),
-        Column("outcome", number=False),
+        Column("outcome", number=False, whole=True),
         Column("at once"),
-        Column("most at once"),
         Column("good a second"),
-        Column("", number=False, aside=True),
-        Column("first text p50, ms"),
+        Column("", number=False, whole=True),
+        Column("ttft p50, ms"),
         Column("p99, ms"),
-        Column("gap p99, ms", aside=True),
         *(Column(text, aside=True) for text in texts),
         Column("why not", number=False, aside=True),
     )
     note = (
-        f"{found['told']}. Each step is judged by the streams that were due in it, once its load had settled,"
-        " and the generator by itself. All figures elsewhere but the counts of the whole run are those of the"
-        " largest load that held."
+        f"{found['told']}. A step is judged by the streams that were due in it once its load had settled, and"
+        " by how late the generator was. At once: the most streams under way. Figures elsewhere, but counts of"
+        " the whole run, are those of the largest load that held."
     )
     return Table("Capacity", note, columns, rows, brief=True)
 

@@ -129,7 +129,8 @@ def _grid(table: Table, *, narrow: bool) -> Grid:
         column = table.columns[at]
         justify: Literal["right", "left"] = "right" if column.number else "left"
         # A name that is cut short is no name: rather fold it.
-        grid.add_column(column.title, justify=justify, no_wrap=column.number or at == 0, overflow="fold")
+        whole = column.number or column.whole or at == 0
+        grid.add_column(column.title, justify=justify, no_wrap=whole, overflow="fold")
     for row in (row for row in table.rows if not row.aside):
         grid.add_row(*(printable(row.cells[at]) for at in shown), style=TONE[row.tone])
     return grid

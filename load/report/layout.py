@@ -10,11 +10,13 @@ Tone: TypeAlias = Literal["", "good", "bad", "sum"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; numbers stand on the right. aside: left out where room is short."""
+    """One column; numbers stand on the right. aside: left out where room is short. whole: never folded, as
+    numbers are not."""
 
     title: str
     number: bool = True
     aside: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from load.report import failures, paths, sides, tables
+from load.report import capacity, failures, paths, sides, tables
 from load.report.document import Document
 from load.report.figures import HEADLINE
 from load.report.layout import Sheet, Tile, Told
@@ -34,6 +34,7 @@ def sheet(document: Document, found: paths.Map | None = None) -> Sheet:
     verdict = document["verdict"]
     all_tables = (
         tables.last_words(document),
+        *([capacity.curve(document)] if document.get("capacity") else []),
         tables.endings(document),
         tables.latency(document),
         *([tables.objectives(document)] if document["objectives"] else []),
@@ -78,9 +79,12 @@ def _lines(document: Document) -> tuple[str, ...]:
     length = "until stopped" if run_time_s is None else f"for {run_time_s:g} s"
     sha = "no git" if provenance["sha"] is None else f"commit {provenance['sha'][:7]}"
     sha += " and uncommitted changes" if provenance["dirty"] else ""
+    # Of a search these are the most that might come.
+    most = "at most " if document.get("capacity") else ""
     return (
+        *capacity.capacity_line(document),
         f"{measured}{python}, {covered}",
-        f"{profile['users']:,} users {length}, {steady}",
+        f"{most}{profile['users']:,} users {length}, {steady}",
         f"{_arrivals(profile)}, seed {profile['seed']}",
         f"{sha}, {provenance['started']}",
         sides.split_line(document),
@@ -108,6 +112,7 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
     lines, executable = sum(pair[0] for pair in covered), sum(pair[1] for pair in covered)
     absent = document["coverage"]["absent"] or ""
     return (
+        *capacity.capacity_tile(document),
         Tile(
             "complete streams", f"{streams['by_terminal']['DONE']:,}", f"of {streams['total']:,} that ended"
         ),

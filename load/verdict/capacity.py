@@ -51,9 +51,9 @@ class Outcome(Enum):
     """How a step ended, and how it is told."""
 
     HELD = "held"
-    FEW = "too few streams"
+    FEW = "too few"
     MISSED = "missed"
-    LATE = "generator late"
+    LATE = "late"
     UNSURE = "undecided"
 
 
