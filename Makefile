@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 SEED   ?= 1
 
-.PHONY: load test report holds bench mutate check lint types contracts format setup lock clean
+.PHONY: load test report capacity holds bench mutate check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -19,6 +19,10 @@ test: $(STAMP)
 # The last run again, beside the tests of now; another one: make report ARGS=reports/FOLDER
 report: $(STAMP)
 	$(BIN)/python -m load.again $(ARGS)
+
+# The largest load within the objectives; another one: make capacity ARGS="--objective 'gap_ms p99 < 60' -t 300s"
+capacity: $(STAMP)
+	$(BIN)/locust -f locustfile.py --headless --find-capacity -u 400 -t 120s --objective 'ttft_ms p95 < 500' $(ARGS)
 
 # Kill loops, repetitions and long waits; not part of the checks.
 holds: $(STAMP)
