@@ -46,7 +46,7 @@ def test_a_rate_is_varied_in_fine_steps(per_s: float, most: int, grain: float) -
         ),
         ([(30, HELD), (60, UNSURE), (60, UNSURE)], "at least 30 users: at 60 it stays undecided"),
         ([(500, HELD), (500, HELD)], "at least 500 users: no more were allowed"),
-        ([(60, HELD)], "at least 60 users: the time was over before more could be tried"),
+        ([(60, HELD)], "at least 60 users: there was no time for more"),
         ([(31, FEW)], "no load was seen to hold; 31 users: too few, why 31"),
         ([(31, MISSED)], "no load was seen to hold; 31 users: missed, why 31"),
     ],

@@ -99,7 +99,7 @@ def arguments(backend: Capped, *more: str) -> tuple[str, ...]:
 def test_a_planted_cap_is_found(backend: Capped, tmp_path: Path) -> None:
     """Within ten per cent, in users and in streams at once, and nothing of it is BEHAVIOUR."""
     run = headless(
-        *arguments(backend, "-t", "90s", "--objective", "good share >= 1"),
+        *arguments(backend, "-t", "90s", "--objective", "ttft_ms p95 < 1500"),
         reports=tmp_path, env={"T": backend.tokens},
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def test_a_planted_cap_is_found(backend: Capped, tmp_path: Path) -> None:
     assert (run.code, found["end"]) == (0, "target")
     assert 0.9 * CAP <= found["low"] <= found["at_once"] + 1
     assert found["high"] <= 1.1 * CAP
-    assert {seen for step in found["steps"] for seen in step["undeclared"]} == {"REFUSED(503, capacity)"}
+    assert {seen for step in found["steps"] for seen in step["undeclared"]} == {"ERROR(capacity)"}
 
 
 def test_an_interrupted_search_keeps_what_it_found(backend: Capped, tmp_path: Path) -> None:
@@ -127,13 +127,14 @@ def test_an_interrupted_search_keeps_what_it_found(backend: Capped, tmp_path: Pa
 
     found = run.run["capacity"]
     assert (run.code, found["low"], found["high"]) == (130, 24, None)
-    assert found["told"] == "at least 24 users: the time was over before more could be tried"
+    assert found["told"] == "at least 24 users: there was no time for more"
 
 
 def test_arrivals_are_varied_with_a_rate(backend: Capped, tmp_path: Path) -> None:
     """Four places of 1.5 s take some 2.7 arrivals a second, evenly spaced; what never starts is the limit."""
     run = headless(
-        *arguments(backend, "-t", "60s", "--rate", "5/s", "--max-in-flight", "4", "--objective", "good share >= 1"),
+        *arguments(backend, "-t", "60s", "--objective", "good share >= 1"),
+        "--rate", "5/s", "--max-in-flight", "4", "--arrivals", "poisson",
         reports=tmp_path, env={"T": backend.tokens},
     )  # fmt: skip
 

@@ -116,8 +116,8 @@ def curve(document: Document) -> Table:
     )
     note = (
         f"{found['told']}. A step is judged by the streams that were due in it once its load had settled, and"
-        " by how late the generator was. At once: the most streams under way. Figures elsewhere, but counts of"
-        " the whole run, are those of the largest load that held."
+        " by how late the generator was. At once: the most streams under way. Figures elsewhere, but counts"
+        " of the whole run, are those of the largest load that held."
     )
     return Table("Capacity", note, columns, rows, brief=True)
 

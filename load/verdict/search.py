@@ -106,7 +106,7 @@ class Search:
             End.GENERATOR: f"the generator ends first, at {at}",
             End.UNSURE: f"at {at} it stays undecided",
             End.MOST: "no more were allowed",
-            End.TIME: "the time was over before more could be tried",
+            End.TIME: "there was no time for more",
         }[found.end]
         more = "" if found.high is None else f", fewer than {high}"
         return f"at least {low} {self.unit}{more}: {why}"
