@@ -42,8 +42,6 @@ LAST_WORDS: Final = 10
 def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     """Stops the target, judges, writes, shows. Called once, when all users have ended."""
     run.ledger.settle()
-    if run.search is not None:
-        run.search.crown(run.ledger.run)
     run.ledger.run.health = run.health()
     run.rows.close()
     run.target_gone()
@@ -58,6 +56,8 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
             findings.append(_invalid(str(error)))
     if journal is not None:
         run.ledger.kept.book(run.ledger.run, journal.entries)
+    if run.search is not None:
+        run.search.crown(run.ledger.run)
     whole = not interrupted and run.gone is None and run.provider_died is None
     # What a worker did not tell would be missing on the clients' side.
     all_told = run.crew is None or not any(run.crew.problems())

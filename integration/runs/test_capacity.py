@@ -133,7 +133,7 @@ def test_an_interrupted_search_keeps_what_it_found(backend: Capped, tmp_path: Pa
 def test_arrivals_are_varied_with_a_rate(backend: Capped, tmp_path: Path) -> None:
     """Four places of 1.5 s take some 2.7 arrivals a second, evenly spaced; what never starts is the limit."""
     run = headless(
-        *arguments(backend, "-t", "60s", "--objective", "good share >= 1"),
+        *arguments(backend, "-t", "40s", "--objective", "good share >= 1"),
         "--rate", "5/s", "--max-in-flight", "4", "--arrivals", "poisson",
         reports=tmp_path, env={"T": backend.tokens},
     )  # fmt: skip
@@ -142,6 +142,21 @@ def test_arrivals_are_varied_with_a_rate(backend: Capped, tmp_path: Path) -> Non
     assert run.reasons == [], run.out
     assert (found["unit"], found["end"]) == ("arrivals a second", "target")
     assert 2.0 < found["low"] < found["high"] < 3.2
+
+
+def test_a_generator_that_ends_first_gives_a_lower_bound(tmp_path: Path) -> None:
+    """Its users work so much that some 15 of them take too much of its core; the target is not to blame."""
+    run = headless(
+        "-f", "integration/runs/locustfiles/hungry.py", "--find-capacity", "-u", "32", "-t", "30s",
+        "--think-s", "0.1", "--objective", "ttft_ms p95 < 5000", "--seed", "3",
+        reports=tmp_path,
+    )  # fmt: skip
+
+    found = run.run["capacity"]
+    assert run.reasons == [], run.out
+    assert (run.code, found["end"], found["high"]) == (0, "generator", None)
+    assert 1 <= found["low"] < found["ceiling"] <= 32
+    assert found["told"] == f"at least {found['low']} users: the generator ends first, at {found['ceiling']}"
 
 
 def test_what_will_be_sent_is_told_before_the_first_message(tmp_path: Path) -> None:
