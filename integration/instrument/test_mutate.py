@@ -141,8 +141,8 @@ def part(name: str, *hits: tuple[str, str]) -> PathPart:
 
 
 def test_tests_that_reached_a_site() -> None:
-    """The closest first; a process without labels belongs to the test that its folder is named after."""
-    site, other = scan("raise KeyError  # L4\nraise KeyError\n", "shop/slots.py")
+    """The closest first; of what has no label, those that are named like it."""
+    site, other, third = scan("raise KeyError  # L4\nraise KeyError\nraise KeyError\n", "shop/slots.py")
     tests = [
         "s/test_a.py::test_wide",
         "s/test_a.py::test_close",
@@ -152,14 +152,15 @@ def test_tests_that_reached_a_site() -> None:
     parts = [
         part("integration.1-subject", (site.id, f"test:{tests[0]}"), (other.id, f"test:{tests[0]}")),
         part("integration.2-subject", (site.id, f"test:{tests[1]}"), (site.id, "test:s/gone.py::test_gone")),
-        part("integration.3-test_start", (other.id, "-")),
+        part("integration.3-bad-file", (third.id, "-")),
     ]  # fmt: skip
 
-    reaching = Reaching(parts, tests)
+    reaching = Reaching(parts, tests, {"s/test_b.py": 'start(f"bad-{kind}")'})
 
     assert reaching.of(site) == ["s/test_a.py::test_close", "s/test_a.py::test_wide"]
-    assert set(reaching.of(other)) == {"s/test_a.py::test_wide", "s/test_b.py::test_start"}
-    assert Reaching([], tests).of(site) == ["s/c.py::test_L4_x"]
+    assert reaching.of(other) == ["s/test_a.py::test_wide"]
+    assert reaching.of(third) == ["s/test_b.py::test_start"]
+    assert Reaching([], tests, {}).of(site) == ["s/c.py::test_L4_x"]
 
 
 def test_the_ledger_goes_on_and_tries_survivors_again(tmp_path: Path) -> None:

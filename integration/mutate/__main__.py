@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mutants = drawn(trees.clean, PACKAGE, options.seed, options.count)
         try:
             _try_all(trees, mutants, ledger, options.reports)
+            _confirm(trees, mutants, ledger)
         except TrialError as error:
             _say(str(error))
             return ExitCode.INVALID
@@ -65,28 +66,36 @@ def _try_all(trees: Trees, mutants: Sequence[Mutation], ledger: Ledger, reports:
     left = [one for one in mutants if not ledger.known(one, tests_hash).tried]
     if not left:
         return
-    reaching = read(reports / "integration", tests_in(trees.clean))
-    doubted: dict[str, bool] = {}
+    reaching = read(reports / "integration", tests_in(trees.clean), trees.clean)
     for number, mutation in enumerate(left, 1):
         entry = ledger.known(mutation, tests_hash)
         trial = tried(trees.mutant(mutation), reaching.of(mutation.site))
-        killer = trial.killed_by
-        if killer is not None and "::" in killer:
-            # A test that fails by itself has seen nothing.
-            if killer not in doubted:
-                doubted[killer] = bool(failing(trees.clean, [killer]))
-            if doubted[killer]:
-                raise TrialError(f"{killer} fails without any change as well")
         entry = replace(
             entry,
             tests_hash=tests_hash,
-            killed_by=killer,
+            killed_by=trial.killed_by,
             how=trial.how,
             stage=trial.stage,
             seconds=round(trial.seconds, 1),
         )
         ledger.note(entry)
         _say(f"{number}/{len(left)} {next(table([entry], {}))}")
+
+
+def _confirm(trees: Trees, mutants: Sequence[Mutation], ledger: Ledger) -> None:
+    """A test that fails without any change has seen nothing. Raises TrialError for such."""
+    tests_hash = hash_of_tests(trees.clean / SUITE)
+    entries = [ledger.known(one, tests_hash) for one in mutants]
+    open_ones = [one for one in entries if one.killed_by is not None and not one.confirmed]
+    tests = sorted({one.killed_by for one in open_ones if one.killed_by and "::" in one.killed_by})
+    wrong = failing(trees.clean, tests) if tests else set()
+    for entry in open_ones:
+        if entry.killed_by in wrong:
+            ledger.note(replace(entry, killed_by=None, how="", stage=""))
+        else:
+            ledger.note(replace(entry, confirmed=True))
+    if wrong:
+        raise TrialError(f"fail without any change as well: {', '.join(sorted(wrong))}")
 
 
 def _load_all(trees: Trees, mutants: Sequence[Mutation], ledger: Ledger) -> None:

@@ -18,6 +18,7 @@ from integration.mutate.operators import Mutation
 @dataclass(frozen=True, slots=True)
 class Entry:
     """killed_by: a test; None with a `stage`: survived all tests; None without: not tried.
+    confirmed: that test passes where nothing is changed.
     named: what a load run said; empty: it ran and said nothing; None: it did not run."""
 
     site: str
@@ -30,6 +31,7 @@ class Entry:
     killed_by: str | None = None
     how: str = ""
     stage: str = ""
+    confirmed: bool = False
     seconds: float = 0.0
     named: str | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from integration.rows import ids_of
@@ -22,25 +22,29 @@ FOLDER = re.compile(r"^integration\.\d+-(?P<behind>.+)$|^(?P<before>.+)-integrat
 class Reaching:
     """What the parts of one `make test` say, for the tests there are now."""
 
-    def __init__(self, parts: Iterable[PathPart], tests: Sequence[str]) -> None:
+    def __init__(self, parts: Iterable[PathPart], tests: Sequence[str], files: Mapping[str, str]) -> None:
+        """files: the text of each file with tests."""
         self._tests = tests
+        self._files = files
         self._by_site: dict[str, set[str]] = defaultdict(set)
+        self._processes: dict[str, set[str]] = defaultdict(set)
         known = set(tests)
         for part in parts:
-            by_name = self._of_folder(part.name)
             for hit in part.hits:
                 named = hit.label.removeprefix(LABEL)
                 if hit.label.startswith(LABEL):
                     self._by_site[hit.site] |= {named} & known or self._cut(named)
                 else:
-                    self._by_site[hit.site] |= by_name
+                    self._processes[hit.site].add(part.name)
         self._reached = Counter(test for tests in self._by_site.values() for test in tests)
 
     def of(self, site: Site) -> list[str]:
-        """File by file; those that reach the fewest other sites come first. Where nobody is known, the tests
-        that are named for its rows or its module."""
-        found = self._by_site.get(site.id) or self._named_for(site)
-        closest = sorted(found, key=lambda test: (self._reached[test], test))[:MOST]
+        """File by file; those that reach the fewest other sites come first."""
+        found = self._by_site.get(site.id)
+        closest = (
+            sorted(found, key=lambda test: (self._reached[test], test)) if found else self._named_for(site)
+        )
+        closest = closest[:MOST]
         files = list(dict.fromkeys(test.partition("::")[0] for test in closest))
         return sorted(closest, key=lambda test: files.index(test.partition("::")[0]))
 
@@ -48,19 +52,36 @@ class Reaching:
         # Labels are cut at 120 characters.
         return {test for test in self._tests if len(named) > 100 and test.startswith(named)}
 
-    def _of_folder(self, part: str) -> set[str]:
-        """A process that one test started has that test's name on its folder."""
-        found = FOLDER.match(part)
-        name = found and (found["behind"] or found["before"])
-        return {test for test in self._tests if name and test.rpartition("::")[2].startswith(name)}
-
-    def _named_for(self, site: Site) -> set[str]:
+    def _named_for(self, site: Site) -> list[str]:
+        """Nobody's label is known, at starts and ends of processes: tests named for its rows; tests whose
+        name, or whose file's text, has the name of such a process; tests of the module's name."""
         rows = set((site.row or "").split())
-        stem = Path(site.file).stem
-        by_row = {test for test in self._tests if rows & set(ids_of(test))}
-        return by_row or {test for test in self._tests if stem in test.partition("::")[0]}
+        names = [name for part in sorted(self._processes[site.id]) for name in _names(part)]
+        named = [
+            *(test for test in self._tests if rows & set(ids_of(test))),
+            *(test for name in names for test in self._tests if test.rpartition("::")[2].startswith(name)),
+            *(test for name in names for test in self._tests if f'"{name}' in self._text(test)),
+            *(test for test in self._tests if Path(site.file).stem.strip("_") in test.partition("::")[0]),
+        ]
+        return list(dict.fromkeys(named))
+
+    def _text(self, test: str) -> str:
+        return self._files.get(test.partition("::")[0], "")
 
 
-def read(reports: Path, tests: Sequence[str]) -> Reaching:
+def _names(part: str) -> list[str]:
+    """Of the folder of a process: `bad-file-corrupt`, then `bad-file-`, then `bad-`."""
+    found = FOLDER.match(part)
+    if found is None:
+        return []
+    words = (found["behind"] or found["before"]).split("-")
+    return ["-".join(words), *("-".join(words[:count]) + "-" for count in range(len(words) - 1, 0, -1))]
+
+
+def read(reports: Path, tests: Sequence[str], tree: Path) -> Reaching:
     """From `reports/integration`; without it, by names alone."""
-    return Reaching(map(read_path_part, find_path_parts(reports)), tests)
+    files = {
+        name: (tree / name).read_text(encoding="utf-8")
+        for name in {test.partition("::")[0] for test in tests}
+    }
+    return Reaching(map(read_path_part, find_path_parts(reports)), tests, files)
