@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import reduce
@@ -16,7 +15,6 @@ from operator import add
 from pathlib import Path
 from typing import Final
 
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from integration.runs.locust import ROOT, Ended, command, environment, headless, over, running
@@ -103,29 +101,49 @@ def test_a_master_and_two_workers_add_up(tmp_path: Path) -> None:
     assert {"unknown_agent", "no_credential"} <= set(run.run["scenarios"])
 
 
+@contextmanager
+def reporting(
+    folder: Path, *arguments: str, slow_s: float = 0
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Two workers, and the folder in which one can see what they have reported."""
+    told = folder / "told"
+    told.mkdir()
+    asked = ("--headless", "-f", "integration/runs/locustfiles/reporting.py", "--processes", "2", *QUICK)
+    env = {"REPORTING_FOLDER": str(told), "REPORTING_SLOW_S": str(slow_s)}
+    with running(*asked, "-u", "6", "-r", "6", *arguments, reports=folder / "reports", env=env) as locust:
+        yield locust, told
+
+
 def test_a_killed_worker_is_named_and_what_it_sent_is_kept(tmp_path: Path) -> None:
-    """Its first report has come; the other one goes on to the end."""
-    arguments = ("--headless", "--processes", "2", *QUICK, "-u", "6", "-r", "6", "-t", "16s")
-    with running(*arguments, reports=tmp_path) as locust:
+    """Its first reports have come; the other one goes on to the end."""
+    with reporting(tmp_path, "-t", "12s") as (locust, told):
 
-        def answering() -> bool:
-            assert locust.poll() is None, over(locust, tmp_path).out
-            return any(log.read_text().count("run_ended") >= 10 for log in tmp_path.glob("*/target.log"))
+        def reported() -> list[Path]:
+            assert locust.poll() is None, over(locust, tmp_path / "reports").out
+            twice = [file for file in told.iterdir() if file.read_text().count("\n") >= 2]
+            return twice if len(twice) == 2 else []
 
-        eventually(answering, "ten answers", START_S)
-        time.sleep(7.0)  # two reports of 3 s each
-        victim = min(
-            child.pid for child in psutil.Process(locust.pid).children() if "--processes" in child.cmdline()
-        )
-        os.kill(victim, signal.SIGKILL)
-        run = over(locust, tmp_path)
+        victim = eventually(reported, "two reports of each worker", START_S)[0]
+        os.kill(int(victim.name), signal.SIGKILL)
+        run = over(locust, tmp_path / "reports")
 
     (reason,) = run.reasons
     assert reason.startswith("INVALID: incomplete: worker ")
     assert "sent no last report: it was killed or cut off; what its" in reason
     assert run.code == 6
     (survivor,) = dumps(run)
-    assert merged(run).total().ended > survivor.total().ended
+    reported_streams = sum(int(streams) for streams in victim.read_text().split())
+    assert merged(run).total().ended >= survivor.total().ended + reported_streams
+
+
+def test_a_slow_last_report_is_waited_for(tmp_path: Path) -> None:
+    """Locust itself waits for half a second; nothing is missing."""
+    with reporting(tmp_path, "-t", "6s", slow_s=1.5) as (locust, _):
+        run = over(locust, tmp_path / "reports")
+
+    assert run.reasons == []
+    assert merged(run) == reduce(add, dumps(run))
+    assert len(run.streams()) == run.run["streams"]["total"]
 
 
 def test_a_worker_that_never_comes_does_not_hold_the_run_up(tmp_path: Path) -> None:
