@@ -100,7 +100,7 @@ def _judged(document: Document, joint: Joint, rules: Rules, base: Mapping[str, A
     ]
     known = {found["reason"] for found in stored}
     new = [found for found in findings(joint, rules, rows=(), base=base) if found.reason not in known]
-    undecided = "warn" if document["verdict"]["exit_code"] == ExitCode.PASS else "fail"
+    undecided = document["verdict"].get("undecided", "fail")
     verdict = judge([*map(_finding, stored), *new], undecided)
     recordings = {
         stream: file
@@ -111,6 +111,7 @@ def _judged(document: Document, joint: Joint, rules: Rules, base: Mapping[str, A
         "verdict": {
             "status": verdict.status,
             "exit_code": int(verdict.exit_code),
+            "undecided": undecided,
             "reasons": list(verdict.reasons),
         },
         "findings": [finding_json(finding, recordings) for finding in verdict.findings],

@@ -8,13 +8,13 @@ differ by .4 to .9 %; stalls come in bursts, in both arms.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from load.verdict.compare import Decision
-from load.verdict.comparison import Comparison
+from load.verdict.comparison import FIRST, BlockLine, Comparison, Spread
 from load.verdict.rounds import CONTINUOUS, OF_JOURNAL, STALLED, PairedRound
 
 METRICS: Final = tuple(name for name in CONTINUOUS if name not in OF_JOURNAL)
@@ -139,3 +139,41 @@ def compared(rounds: Iterator[PairedRound], budget_s: float = 60.0) -> tuple[Dec
         comparison.take(next(rounds))
     assert comparison.decision is not None
     return comparison.decision, comparison.rounds
+
+
+NO_SPREAD: Final = Spread(None, None, None, None)
+
+
+def blocks(
+    rounds: Iterable[PairedRound],
+    run: str = FIRST,
+    budget_s: float = 60.0,
+    *,
+    cpu_ms: tuple[float, float] | None = None,
+) -> Iterator[BlockLine]:
+    """Two lines a round. cpu_ms: of a block of each arm."""
+    for one in rounds:
+        order = ("base", "head") if one.base_first else ("head", "base")
+        for arm in order:
+            yield BlockLine(
+                run=run,
+                budget_s=budget_s,
+                lifetime=one.lifetime,
+                round=one.number,
+                arm=arm,
+                first=arm == order[0],
+                seed=f"7/{run}/{one.number}",
+                took_ms=one.took_s * 500,
+                n=STREAMS,
+                done=STREAMS,
+                stalls=0,
+                ttft_ms=Spread(27.0, 35.0, 41.5, 28.1),
+                gap_ms=NO_SPREAD,
+                total_ms=NO_SPREAD,
+                psi=0.1,
+                steal=0.0,
+                late_ms=0.04,
+                canary_ms=1.1,
+                cpu_ms=None if cpu_ms is None else cpu_ms[arm == "head"],
+                paired=one if arm == order[1] else None,
+            )

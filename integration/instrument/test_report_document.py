@@ -42,6 +42,7 @@ def test_members_of_format_1() -> None:
         "scenarios",
         "objectives",
         "capacity",
+        "comparison",
         "deadlines",
         "reconciliation",
         "generator",
@@ -59,7 +60,12 @@ def test_format_is_1() -> None:
 
 
 def test_verdict_of_a_good_run() -> None:
-    assert stored(document())["verdict"] == {"status": "PASS", "exit_code": 0, "reasons": []}
+    assert stored(document())["verdict"] == {
+        "status": "PASS",
+        "exit_code": 0,
+        "undecided": "fail",
+        "reasons": [],
+    }
 
 
 def test_verdict_and_finding_of_a_red_run() -> None:
@@ -69,6 +75,7 @@ def test_verdict_and_finding_of_a_red_run() -> None:
     assert found["verdict"] == {
         "status": "BEHAVIOUR",
         "exit_code": 1,
+        "undecided": "fail",
         "reasons": ["BEHAVIOUR chat_ws: 1 of 1000 streams ended BROKEN(loss), declared is DONE"],
     }
     assert found["findings"] == [

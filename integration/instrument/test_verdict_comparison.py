@@ -9,41 +9,9 @@ from math import log
 import orjson
 import pytest
 
-from integration.instrument.comparisons import MACHINES, Drawn, compared, even
+from integration.instrument.comparisons import MACHINES, Drawn, blocks, compared, even
 from load.verdict.compare import Outcome, Reason, confirmed
-from load.verdict.comparison import CONFIRMATION, FIRST, BlockLine, Comparison, Spread, decide_again, joined
-from load.verdict.rounds import PairedRound
-
-NO_SPREAD = Spread(None, None, None, None)
-
-
-def blocks(rounds: list[PairedRound], run: str = FIRST, budget_s: float = 60.0) -> Iterator[BlockLine]:
-    """Two lines a round."""
-    for one in rounds:
-        order = ("base", "head") if one.base_first else ("head", "base")
-        for arm in order:
-            yield BlockLine(
-                run=run,
-                budget_s=budget_s,
-                lifetime=one.lifetime,
-                round=one.number,
-                arm=arm,
-                first=arm == order[0],
-                seed=f"7/{run}/{one.number}",
-                took_ms=one.took_s * 500,
-                n=48,
-                done=48,
-                stalls=0,
-                ttft_ms=Spread(27.0, 35.0, 41.5, 28.1),
-                gap_ms=NO_SPREAD,
-                total_ms=NO_SPREAD,
-                psi=0.1,
-                steal=0.0,
-                late_ms=0.04,
-                canary_ms=1.1,
-                cpu_ms=None,
-                paired=one if arm == order[1] else None,
-            )
+from load.verdict.comparison import CONFIRMATION, FIRST, BlockLine, Comparison, decide_again, joined
 
 
 def stored(lines: Iterator[BlockLine]) -> list[BlockLine]:

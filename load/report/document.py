@@ -101,6 +101,7 @@ class RunFacts:
     not_checkable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     objectives: tuple[Result, ...] = ()
     capacity: Mapping[str, Any] | None = None
+    comparison: Mapping[str, Any] | None = None
     max_in_flight: int | None = None
     window_order: tuple[str, ...] = ()
     window_s: float | None = None
@@ -118,6 +119,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         "verdict": {
             "status": verdict.status,
             "exit_code": int(verdict.exit_code),
+            "undecided": facts.options.undecided,
             "reasons": list(verdict.reasons),
         },
         "findings": [finding_json(finding, facts.recordings) for finding in verdict.findings],
@@ -141,6 +143,7 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         },
         "objectives": [_objective(result) for result in facts.objectives],
         "capacity": facts.capacity,
+        "comparison": facts.comparison,
         "deadlines": {code: _deadline(found) for code, found in sorted(outcomes.deadlines.items())},
         "reconciliation": None if facts.reconciled is None else asdict(facts.reconciled),
         "generator": _generator(run, steady, accuracy, facts, on_time=on_time),

@@ -1,12 +1,80 @@
-"""A decision as plain values, for `run.json`, `history` and the evidence."""
+"""A comparison as plain values, for `run.json`, `history` and the evidence."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
 
-from load.verdict.compare import Decision, Effect
+from load.verdict.advisory import Hint, hints
+from load.verdict.compare import WITH_JOURNAL, Decision, Effect, Outcome, Reason
+from load.verdict.comparison import FIRST, BlockLine, decide_again, joined
+from load.verdict.rounds import CONTINUOUS, OF_JOURNAL, STALLED
 from load.verdict.wording import certainty, effect_text, stalls_text
+
+DOUBTS: Final = (Reason.NOISY, Reason.ORDER, Reason.FEW)
+"""Whatever the figures say, they say it of no metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """What was compared.
+
+    base, head: as a reader knows them, `origin/main (1a2b3c4)`, `working tree`. paired_by: `seed`, or
+    `prompt` where the pace of an answer is not drawn from it. restarted: whether both ran in fresh processes
+    every few rounds. notes: sentences that a reader needs beside the figures.
+    """
+
+    base: str
+    head: str
+    paired_by: str
+    restarted: bool
+    notes: tuple[str, ...] = ()
+
+
+def comparison_json(arms: Arms, lines: Sequence[BlockLine]) -> dict[str, object]:
+    """The member `comparison` of `run.json`, all of it but `arms` from these blocks.
+
+    result: null where not even the first comparison came to an end.
+    """
+    found = decide_again(lines)
+    last = joined(found)
+    return {
+        "arms": asdict(arms) | {"notes": list(arms.notes)},
+        "result": None
+        if last is None
+        else {
+            "verdict": None if last.verdict is None else last.verdict.value,
+            "reason": None if last.reason is None else last.reason.value,
+            "regressed": list(last.regressed),
+            "improved": list(last.improved),
+            "metrics": {name: standing(last, name) for name in judged(last)},
+        },
+        "runs": {
+            name: decision_json(one.decision) for name, one in found.items() if one.decision is not None
+        },
+        "hints": {name: _hint(one) for name, one in hints(lines, FIRST).items()},
+    }
+
+
+def judged(decision: Decision) -> tuple[str, ...]:
+    """Names of all metrics that were to be judged."""
+    journal = decision.tests == WITH_JOURNAL
+    return (*(name for name in CONTINUOUS if journal or name not in OF_JOURNAL), STALLED)
+
+
+def standing(decision: Decision, name: str) -> str:
+    """One metric in a word: REGRESSED, not confirmed, undecided, no data, improved or OK."""
+    if decision.verdict is Outcome.INVALID or decision.reason in DOUBTS:
+        return "undecided"
+    if name in decision.regressed:
+        return "REGRESSED" if decision.verdict is Outcome.REGRESSED else "not confirmed"
+    if name in decision.undecided:
+        return "undecided"
+    if name in decision.missing:
+        return "no data"
+    return "improved" if name in decision.improved else "OK"
 
 
 def decision_json(decision: Decision) -> dict[str, object]:
@@ -59,6 +127,16 @@ def _effect(effect: Effect) -> dict[str, object]:
         "n": estimate.n,
         "text": effect_text(effect),
         "certainty": certainty(effect),
+    }
+
+
+def _hint(hint: Hint) -> dict[str, object]:
+    marks = {"effect": hint.effect, "low": hint.low, "high": hint.high}
+    return {
+        "percent": {name: round(100 * math.expm1(mark), 3) for name, mark in marks.items()},
+        "base_ms": round(hint.base, 4),
+        "head_ms": round(hint.head, 4),
+        "n": hint.n,
     }
 
 

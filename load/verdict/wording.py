@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from load.errors import ExitCode
@@ -22,13 +22,24 @@ PLAIN: Final = {
 }
 
 
+FIGURE: Final = "comparison"
+"""Of its findings."""
+
+
 def effect_text(effect: Effect) -> str:
     """`ttft +8.1 % [+6.0, +10.4], +2.2 ms [+1.6, +2.8]`."""
     marks = (effect.estimate.mean, effect.low, effect.high)
-    text = f"{effect.metric} {_span([100 * math.expm1(mark) for mark in marks], ' %')}"
+    text = f"{effect.metric} {span([100 * math.expm1(mark) for mark in marks], ' %')}"
     if effect.base_ms is not None:
-        text += f", {_span([effect.base_ms * math.expm1(mark) for mark in marks], ' ms')}"
+        text += f", {span([effect.base_ms * math.expm1(mark) for mark in marks], ' ms')}"
     return text
+
+
+def span(values: Sequence[float], unit: str) -> str:
+    """`+8.1 % [+6.0, +10.4]` of an effect and the ends of its interval; two digits of what is below one."""
+    digits = 1 if max(map(abs, values)) >= 1 else 2
+    mean, low, high = (f"{value:+.{digits}f}" for value in values)
+    return f"{mean}{unit} [{low}, {high}]"
 
 
 def certainty(effect: Effect) -> str:
@@ -64,19 +75,18 @@ def findings(decision: Decision, reproduce: str | None = None) -> Iterator[Findi
                 yield Finding(
                     ExitCode.REGRESSED,
                     None,
-                    None,
+                    FIGURE,
                     *_value_and_limit(decision, name),
                     f"{named_text(decision, name)}{_also(decision, name)}",
                     reproduce,
                 )
         case Outcome.INCONCLUSIVE:
-            yield Finding(
-                ExitCode.INCONCLUSIVE, None, None, None, None, inconclusive_text(decision), reproduce
-            )
+            why = inconclusive_text(decision)
+            yield Finding(ExitCode.INCONCLUSIVE, None, FIGURE, None, None, why, reproduce)
         case Outcome.INVALID:
             assert decision.reason is not None
             reason = f"{decision.reason.value}: {PLAIN[decision.reason]}"
-            yield Finding(ExitCode.INVALID, None, None, None, None, reason)
+            yield Finding(ExitCode.INVALID, None, FIGURE, None, None, reason)
 
 
 def inconclusive_text(decision: Decision) -> str:
@@ -110,12 +120,6 @@ def _also(decision: Decision, name: str) -> str:
     """TTFT has two readings where the provider's own delay is known."""
     backend = decision.effect("backend_ttft")
     return f" ({effect_text(backend)})" if name == "ttft" and backend is not None else ""
-
-
-def _span(values: list[float], unit: str) -> str:
-    digits = 1 if max(map(abs, values)) >= 1 else 2
-    mean, low, high = (f"{value:+.{digits}f}" for value in values)
-    return f"{mean}{unit} [{low}, {high}]"
 
 
 def _seconds(value: float) -> int:
