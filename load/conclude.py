@@ -18,7 +18,8 @@ from load.joint import join, summarise
 from load.loadrun import LoadRun
 from load.report import console, render
 from load.report.capacity import capacity_of
-from load.report.document import RunFacts, TargetFacts, build
+from load.report.document import build
+from load.report.facts import RunFacts, TargetFacts
 from load.report.paths import summary_of
 from load.report.recorder import write_recording
 from load.target.config import ROOT

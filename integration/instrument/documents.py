@@ -12,7 +12,8 @@ from load.metrics.outcomes import Outcomes
 from load.metrics.run import CLEAN, RAMP, ROUGH, Run
 from load.options import Options
 from load.report.console import show
-from load.report.document import Document, RunFacts, TargetFacts, build
+from load.report.document import Document, build
+from load.report.facts import RunFacts, TargetFacts
 from load.report.provenance import Provenance
 from load.target.parts import CoverageSummary
 from load.verdict.behaviour import Needed

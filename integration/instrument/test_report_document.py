@@ -15,7 +15,8 @@ from load.errors import InvalidRun
 from load.metrics.row import StreamRow
 from load.metrics.run import Run
 from load.metrics.timeline import TerminalState
-from load.report.document import Document, TargetFacts
+from load.report.document import Document
+from load.report.facts import TargetFacts
 from load.report.figures import FIGURES
 from load.report.render import read_document, to_json, write_document
 
