@@ -18,7 +18,8 @@ def create_app() -> ASGIApp:
 
 
 async def raising(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/begun` raises in the middle of its answer, anything else at once; what ends in `late` later."""
+    """`/begun` raises in the middle of its answer, `/over` behind the end of its connection, anything else at
+    once; what ends in `late` later."""
     if scope["type"] == "lifespan":
         await live(receive, send)
         return
@@ -29,6 +30,9 @@ async def raising(scope: Scope, receive: Receive, send: Send) -> None:
     elif begun:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"so far", "more_body": True})
+    if scope["path"] == "/over":
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1000})
     if scope["path"].endswith("late"):
         await anyio.sleep(0.3)
     fail()
