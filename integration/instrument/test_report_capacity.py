@@ -89,6 +89,24 @@ def test_the_curve_goes_by_load() -> None:
     assert {len(row.cells) for row in table.rows} == {len(table.columns)}
 
 
+def test_the_curve_says_nothing_twice() -> None:
+    """A missed objective is marked in its column; the count of what nobody declared has none."""
+    found = dict(document()["capacity"])
+    objectives = [
+        {"text": "ttft_ms p95 < 800", "decision": "MISSED", "shown": "900 … 910"},
+        {"text": "unexpected count < 1", "decision": "MISSED", "shown": "3"},
+    ]
+    why = "ttft_ms p95 < 800: it was 900 … 910; unexpected count < 1: it was 3; 2 streams came to no end"
+    found["steps"] = [{**found["steps"][3], "objectives": objectives, "why": why}]
+    table = curve({"capacity": found})
+
+    assert [column.title for column in table.columns[-2:]] == ["ttft_ms p95 < 800", "why not"]
+    assert table.rows[0].cells[-2:] == (
+        "✗ 900 … 910",
+        "2 streams came to no end; 3 × REFUSED(503, capacity)",
+    )
+
+
 def test_every_writer_has_answer_and_curve() -> None:
     """Console, Markdown and HTML."""
     told = sheet(document())

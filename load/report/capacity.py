@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any, Final
 
@@ -10,9 +10,12 @@ from load.report.document import Document
 from load.report.layout import Column, Row, Table, Tile, Tone
 from load.report.numbers import NO_DATA, ms
 from load.verdict.search import Search, Step
+from load.verdict.slo import Decision
 
 BAR: Final = 8
 """Letters of the longest bar."""
+MISSED: Final = "✗"
+"""Before the value of an objective that was missed."""
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
@@ -84,7 +87,7 @@ def curve(document: Document) -> Table:
     found = document["capacity"]
     steps = sorted(found["steps"], key=lambda step: (step["load"], step["number"]))
     most = max((step["good_per_s"] for step in steps), default=0.0)
-    texts = [result["text"] for result in steps[0]["objectives"]] if steps else []
+    texts = [result["text"] for result in _columns(steps[0])] if steps else []
     rows = tuple(
         Row(
             (
@@ -95,7 +98,7 @@ def curve(document: Document) -> Table:
                 bar(step["good_per_s"], most),
                 ms(step["ttft_ms"]["p50"]),
                 ms(step["ttft_ms"]["p99"]),
-                *(result["shown"] for result in step["objectives"]),
+                *(_held(result) for result in _columns(step)),
                 _why(step),
             ),
             _tone(step),
@@ -116,8 +119,8 @@ def curve(document: Document) -> Table:
     )
     note = (
         f"{found['told']}. A step is judged by the streams that were due in it once its load had settled, and"
-        " by how late the generator was. At once: the most streams under way. Figures elsewhere, but counts"
-        " of the whole run, are those of the largest load that held."
+        f" by how late the generator was; {MISSED}: missed. At once: the most streams under way. Figures"
+        " elsewhere, but counts of the whole run, are those of the largest load that held."
     )
     return Table("Capacity", note, columns, rows, brief=True)
 
@@ -129,9 +132,25 @@ def bar(value: float, most: float) -> str:
     return ("█" * full + EIGHTHS[rest]).rstrip()
 
 
+def _held(result: Mapping[str, Any]) -> str:
+    """The value that an objective was held against."""
+    missed = result["decision"] == Decision.MISSED.name
+    return f"{MISSED} {result['shown']}" if missed else str(result["shown"])
+
+
+def _columns(step: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objectives that have a column; what nobody declared is told by name, with its count."""
+    return [result for result in step["objectives"] if not result["text"].startswith("unexpected count")]
+
+
 def _why(step: Mapping[str, Any]) -> str:
-    seen: Sequence[str] = [f"{count:,} × {what}" for what, count in step["undeclared"].items()]
-    return "; ".join([*([step["why"]] if step["why"] else []), *seen]) or "–"
+    """What the columns of the objectives do not say already."""
+    said = {f"{result['text']}: it was {result['shown']}" for result in step["objectives"]}
+    why = [part for part in step["why"].split("; ") if part and part not in said]
+    if len(_columns(step)) == 1:
+        why = [part.removeprefix(f"{_columns(step)[0]['text']}: ") for part in why]
+    seen = [f"{count:,} × {what}" for what, count in step["undeclared"].items()]
+    return "; ".join([*why, *seen]) or "–"
 
 
 def _tone(step: Mapping[str, Any]) -> Tone:
