@@ -27,6 +27,17 @@ def test_a_recording_is_bounded_in_bytes(second: bytes, kept: int) -> None:
     assert len(frames) == kept
 
 
+def test_what_one_read_brought_is_recorded_together() -> None:
+    """Until the recording is full, which the next read need not try."""
+    frames: list[Frame] = []
+    recorder = Recorder(frames)
+    for at in range(3):
+        recorder.keep_all(at, "received", [b"x"] * (MAX_RECORDED_FRAMES - 1))
+
+    assert [frame[0] for frame in frames[-2:]] == [0, 1]
+    assert len(frames) == MAX_RECORDED_FRAMES
+
+
 def test_a_turn_can_be_recorded() -> None:
     """The same turn, with a place for its frames."""
     frames: list[Frame] = []

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from load.drivers.dialects.mapping import mates_of
 from load.drivers.dialects.reading import dialect, preset
 from load.drivers.dialects.rules import Rule, parse, place
+from load.drivers.dialects.speech import Meaning, Speech, mates_of
 from load.drivers.dialects.template import template
 from load.errors import UsageError
 from load.metrics.events import Accepted, Beat, Cancelled, Delta, Errored, Finished, Garbled
@@ -65,14 +65,16 @@ def table(**changes: Any) -> dict[str, Any]:
         (b"{}", "oops", Errored(10, "unknown")),
         (b'{"type":"ping","n":4}', "", Beat(10, "ping", 4)),
         (b"[1]", "news", Beat(10, "news")),
+        (b'{"kind":["word"],"n":5}', "", Beat(10, "unknown", 5)),
+        (b'{"kind":["word"],"why":1}', "oops", Errored(10, "1")),
         (b'{"kind":"stop","why":"api","so_far":"a"}', "", Cancelled(10, "api", partial="a")),
     ],
 )
 def test_messages_mean_what_the_table_says(raw: bytes, event: str, expected: object) -> None:
     """One message, one event."""
-    spoken, message = dialect(table(), "t"), parse(raw, event)
+    spoken, message = Speech(dialect(table(), "t")), parse(raw, event)
 
-    assert list(spoken.events_of(message, spoken.fitting(message), STAMP)) == [expected]
+    assert list(spoken.events_of(message, spoken.meaning(message), STAMP)) == [expected]
 
 
 def test_the_id_of_an_event_is_a_place() -> None:
@@ -93,7 +95,10 @@ def test_a_message_may_mean_several_things() -> None:
     """Content and the reason of its end in one chunk."""
     raw = b'{"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}'
 
-    assert [rule.kind for rule in preset("openai-chat").fitting(parse(raw))] == ["delta", "finish"]
+    assert [rule.kind for rule in Speech(preset("openai-chat")).meaning(parse(raw)).rules] == [
+        "delta",
+        "finish",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,10 @@ def test_a_message_may_mean_several_things() -> None:
 )
 def test_chunks_that_share_a_stamp(kinds: list[list[str]], mates: int) -> None:
     """What ends the answer behind the last chunk leaves the chunk its stamp."""
-    assert mates_of([[Rule(kind, (), (), {}) for kind in of] for of in kinds]) == mates
+    assert (
+        mates_of([Meaning.of(tuple(Rule(kind, (), (), {"text": ()}) for kind in of)) for of in kinds])
+        == mates
+    )
 
 
 @pytest.mark.parametrize(

@@ -285,13 +285,25 @@ def test_messages_before_the_close_reach_the_last_stream() -> None:
     [
         ([done(5, "abc")], CLEAN),
         ([done(5, "abc"), delta(6, "d")], ("BROKEN", "order", {"order": 1})),
+        ([delta(5, ""), done(6, "abc")], CLEAN),
         ([error("internal", seq=5, execution_id=RUN), {"type": "heartbeat"}], ("ERROR", "internal", {})),
+        (
+            [done(5, "abc"), error("internal", seq=6, execution_id=RUN)],
+            ("BROKEN", "duplicate", {"duplicate": 1}),
+        ),
         (
             [error("internal", seq=5, execution_id=RUN), done(6, "abc")],
             ("ERROR", "internal", {"duplicate": 1}),
         ),
     ],
-    ids=["close", "chunk", "heartbeat behind an error", "done behind an error"],
+    ids=[
+        "close",
+        "chunk",
+        "no text",
+        "heartbeat behind an error",
+        "error behind the end",
+        "done behind an error",
+    ],
 )
 def test_what_comes_with_the_end_is_taken(last: list[dict[str, Any]], expected: object) -> None:
     """In the same segment as the last message."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -35,6 +35,12 @@ class Recorder:
         if len(self.frames) < MAX_RECORDED_FRAMES and len(data) <= self._left:
             self._left -= len(data)
             self.frames.append((at, way, data))
+
+    def keep_all(self, at: int, way: Literal["sent", "received"], many: Sequence[bytes]) -> None:
+        """Adds those of one read."""
+        if len(self.frames) < MAX_RECORDED_FRAMES and self._left > 0:
+            for data in many:
+                self.keep(at, way, data)
 
 
 @dataclass(frozen=True, slots=True)

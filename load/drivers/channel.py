@@ -13,12 +13,13 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from load.drivers.base import Recorder
 from load.drivers.clock import now_ns
+from load.drivers.frames import Head, Splitter
 from load.drivers.problem import refused
 from load.drivers.watchdog import Wait
 from load.drivers.wire import Wire
@@ -41,9 +42,11 @@ class Channel:
     handshake. recorder: where messages are kept; a handshake never is, it holds a credential."""
 
     __slots__ = (
+        "_head",
         "_parts",
         "_protocol",
         "_response",
+        "_splitter",
         "closed",
         "correlation_id",
         "greeting",
@@ -54,6 +57,8 @@ class Channel:
     def __init__(self, wire: Wire, protocol: ClientProtocol, correlation_id: str | None) -> None:
         self.wire = wire
         self._protocol = protocol
+        self._head = Head()
+        self._splitter = Splitter()
         self._parts: list[bytes] = []
         self._response: Response | None = None
         self.correlation_id = correlation_id
@@ -158,37 +163,63 @@ class Channel:
     def _receive(self, data: bytes) -> list[bytes]:
         protocol = self._protocol
         open_before = self.closed is None
+        messages: list[bytes] = []
         if data:
-            protocol.receive_data(data)
+            self._split(data, messages)
         elif self.expired() is None:
             protocol.receive_eof()
             how = "fin" if protocol.handshake_exc is None or self._response is None else "protocol"
             self._end(Closed(self.wire.arrived_at, True, None, "peer", how))
-        messages: list[bytes] = []
+            self._events(messages)
         if protocol.writes:
             self._flush()  # pongs and close echoes must not wait for our bookkeeping
-        for frame in protocol.events_received():
-            if not isinstance(frame, Frame):
-                assert isinstance(frame, Response)
-                self._response = frame
-            elif frame.opcode is TEXT and frame.fin:
-                messages.append(frame.data)  # type: ignore[arg-type]  # bytes of one kind or another
-            else:
-                self._uncommon(frame, messages)
         if self.recorder is not None:
-            for message in messages:
-                self.recorder.keep(self.wire.arrived_at, "received", bytes(message))
+            self.recorder.keep_all(self.wire.arrived_at, "received", messages)
             if open_before and protocol.close_rcvd is not None:
                 self.recorder.keep(self.wire.arrived_at, "received", f"close {protocol.close_rcvd}".encode())
-        if isinstance(protocol.parser_exc, PayloadTooBig) and self.closed is None:
-            self._end(Closed(self.wire.arrived_at, False, None, "us", "protocol"))
-            raise InstrumentError(f"a message of more than {MAX_MESSAGE_BYTES} bytes on a WebSocket")
         if protocol.parser_exc is not None or protocol.handshake_exc is not None:
-            self._end(Closed(self.wire.arrived_at, False, None, "peer", "protocol"))
+            self._failed()
         return messages
 
-    def _uncommon(self, frame: Frame, messages: list[bytes]) -> None:
-        """Fragments, binary messages, which the contract does not know, and the close frame."""
+    def _split(self, data: bytes, messages: list[bytes]) -> None:
+        """Appends the messages that `data` completes: whole texts by themselves, all else by the protocol."""
+        protocol, splitter = self._protocol, self._splitter
+        if protocol.state is CONNECTING:
+            end = self._head.end(data)
+            protocol.receive_data(data[:end])
+            self._events(messages)
+            data = data[end:]
+        if protocol.state is OPEN:
+            passed_on = splitter.take(data, messages)
+            while passed_on:
+                protocol.receive_data(passed_on)
+                self._events(messages)
+                if protocol.state is not OPEN:
+                    data = b""
+                    break
+                passed_on = splitter.take(b"", messages)
+            else:
+                return
+        protocol.receive_data(splitter.rest() + data)
+        self._events(messages)
+
+    def _events(self, messages: list[bytes]) -> None:
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._frame(event, messages)
+            else:
+                assert isinstance(event, Response)
+                self._response = event
+
+    def _failed(self) -> None:
+        """What no protocol allows; a message beyond our own limit is not the peer's fault."""
+        too_big = isinstance(self._protocol.parser_exc, PayloadTooBig) and self.closed is None
+        self._end(Closed(self.wire.arrived_at, False, None, "us" if too_big else "peer", "protocol"))
+        if too_big:
+            raise InstrumentError(f"a message of more than {MAX_MESSAGE_BYTES} bytes on a WebSocket")
+
+    def _frame(self, frame: Frame, messages: list[bytes]) -> None:
+        """Long texts, fragments, binary messages, which the contract does not know, and the close frame."""
         data = bytes(frame.data)
         if frame.opcode is TEXT:
             self._parts = [data]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from load.drivers.base import Emit, Turn
-from load.drivers.dialects.mapping import TERMINAL, Dialect, mates_of
-from load.drivers.dialects.rules import Message, Rule
+from load.drivers.dialects.rules import Message, Stamp
+from load.drivers.dialects.speech import NOTHING, Meaning, Speech, mates_of
 from load.drivers.watchdog import Wait
 from load.metrics.events import (
     Accepted,
@@ -44,9 +44,9 @@ class Answer:
     """
 
     __slots__ = (
-        "_dialect",
         "_emit",
         "_finishing",
+        "_speech",
         "_tokens",
         "_turn",
         "_wait",
@@ -56,8 +56,8 @@ class Answer:
         "sent_at",
     )
 
-    def __init__(self, dialect: Dialect, turn: Turn, emit: Emit, wait: Wait, sent_at: int) -> None:
-        self._dialect = dialect
+    def __init__(self, speech: Speech, turn: Turn, emit: Emit, wait: Wait, sent_at: int) -> None:
+        self._speech = speech
         self._turn = turn
         self._emit = emit
         self._wait = wait
@@ -70,50 +70,59 @@ class Answer:
 
     def take(self, messages: Sequence[Message | None], at: int, read_at: int) -> None:
         """All messages of one read, those behind a terminal one included. None: a comment."""
-        dialect, mates = self._dialect, 1
-        fitting = [[] if one is None else dialect.fitting(one) for one in messages]
+        speech, mates = self._speech, 1
+        meanings = [NOTHING if one is None else speech.meaning(one) for one in messages]
         if len(messages) > 1:
-            mates = mates_of(fitting)
-        for message, rules in zip(messages, fitting, strict=True):
+            mates = mates_of(meanings)
+        for message, meaning in zip(messages, meanings, strict=True):
             if message is None:
                 self._emit(Beat(at, "comment"))
-            elif message.fields is None and dialect.framing != "text" and not rules:
-                self._emit(Garbled(at, f"no JSON: {message.raw[:64]!r}"))
-            elif self._is_ours(message, at):
-                self._one(message, rules, (at, read_at, mates))
+                continue
+            named = speech.stream_of(message)
+            if meaning.text is not None and (named is None or named == self.id):
+                text = meaning.text(message)
+                if isinstance(text, str) and text:
+                    self._chunk(Delta(at, read_at, speech.number(message), text, meaning.kind, mates))
+                    continue
+            self._other(message, meaning, named, (at, read_at, mates))
 
-    def _is_ours(self, message: Message, at: int) -> bool:
-        named = self._dialect.stream_of(message)
-        if named is None or self.id is None or named == self.id:
-            return True
-        self._emit(Stray(at, named))
-        return False
+    def _chunk(self, delta: Delta) -> None:
+        self._emit(delta)
+        if not self.ended:
+            self.chunks += 1
+            self._wait.start("gap", delta.at, self._turn.limits.gap_ns)
 
-    def _one(self, message: Message, rules: Sequence[Rule], stamp: tuple[int, int, int]) -> None:
-        dialect = self._dialect
-        self.id = self.id or dialect.stream_of(message)
-        for rule in rules:
+    def _other(self, message: Message, meaning: Meaning, named: str | None, stamp: Stamp) -> None:
+        """A message that is no ordinary chunk."""
+        speech = self._speech
+        if message.fields is None and speech.dialect.framing != "text" and not meaning.rules:
+            self._emit(Garbled(stamp[0], f"no JSON: {message.raw[:64]!r}"))
+            return
+        if named is not None and self.id is not None and named != self.id:
+            self._emit(Stray(stamp[0], named))
+            return
+        self.id = self.id or named
+        for rule in meaning.rules:
             if rule.kind == "usage":
                 tokens = rule.field("tokens", message)
                 self._tokens = tokens if type(tokens) is int else self._tokens
-        for event in dialect.events_of(message, rules, stamp):
-            if isinstance(event, Finished):
+        for event in speech.events_of(message, meaning, stamp):
+            if isinstance(event, Delta):
+                self._chunk(event)
+            elif isinstance(event, Finished):
                 self._finished(event)
-            elif not self.ended or not isinstance(event, Beat | Finish):
+            elif not self.ended:
                 self._emit(event)
                 self._went_on(event)
-        if any(rule.kind in TERMINAL for rule in rules):
+            elif not isinstance(event, Beat | Finish):
+                self._emit(event)
+        if meaning.terminal:
             self.ended = True
 
     def _went_on(self, event: Event) -> None:
-        if self.ended:
-            return
         if isinstance(event, Accepted):
             self.id = event.id or self.id
             self._wait.start("first_delta", self.sent_at, self._turn.limits.first_delta_ns)
-        elif isinstance(event, Delta):
-            self.chunks += 1
-            self._wait.start("gap", event.at, self._turn.limits.gap_ns)
         elif isinstance(event, Finish):
             self._finishing = True
         elif isinstance(event, Errored):
@@ -126,7 +135,7 @@ class Answer:
                 self._emit(event)
             return
         self.ended = True
-        if self._dialect.marks_twice and not self._finishing:
+        if self._speech.dialect.marks_twice and not self._finishing:
             self._emit(Closed(event.at, True, None, "peer", "unfinished"))
         else:
             self._emit(event if event.tokens is not None else replace(event, tokens=self._tokens))

@@ -9,6 +9,7 @@ from load.drivers.base import Emit, Recorder, Turn
 from load.drivers.clock import now_ns
 from load.drivers.dialects.framing import CONTENT_TYPES, FRAMINGS, Framing
 from load.drivers.dialects.mapping import Dialect
+from load.drivers.dialects.speech import Speech
 from load.drivers.exchange import Connection, Exchange, encode
 from load.drivers.following import Answer, values_of
 from load.drivers.problem import refused
@@ -34,6 +35,7 @@ class MappedHttpDriver:
     ) -> None:
         self.limits = limits
         self.dialect = dialect
+        self.speech = Speech(dialect)
         self.values = dict(values)
         accept = {"accept": ACCEPT[dialect.framing]}
         self.connection = Connection(base_url, {**accept, **dialect.headers, **headers}, trace=trace)
@@ -56,7 +58,7 @@ class MappedHttpDriver:
         if not isinstance(exchange, Exchange):
             emit(exchange)
             return
-        Body(dialect, exchange, turn, emit).run(body or b"")
+        Body(self.speech, exchange, turn, emit).run(body or b"")
 
 
 class Body:
@@ -64,14 +66,14 @@ class Body:
 
     __slots__ = ("answer", "decoder", "dialect", "emit", "exchange", "recorder", "turn")
 
-    def __init__(self, dialect: Dialect, exchange: Exchange, turn: Turn, emit: Emit) -> None:
-        self.dialect = dialect
+    def __init__(self, speech: Speech, exchange: Exchange, turn: Turn, emit: Emit) -> None:
+        self.dialect = speech.dialect
         self.exchange = exchange
         self.turn = turn
         self.emit = emit
-        self.decoder: Framing = FRAMINGS[dialect.framing]()
+        self.decoder: Framing = FRAMINGS[self.dialect.framing]()
         self.recorder = None if turn.recorder is None else Recorder(turn.recorder)
-        self.answer = Answer(dialect, turn, emit, exchange.wait, exchange.sent_at)
+        self.answer = Answer(speech, turn, emit, exchange.wait, exchange.sent_at)
 
     def run(self, request: bytes) -> None:
         """From the request to the terminal event."""

@@ -13,6 +13,7 @@ from load.drivers.channel import Channel, Unusable
 from load.drivers.clock import now_ns
 from load.drivers.dialects.mapping import Dialect
 from load.drivers.dialects.rules import parse
+from load.drivers.dialects.speech import Speech
 from load.drivers.following import Answer, values_of
 from load.drivers.trace import trace_headers
 from load.drivers.watchdog import Wait
@@ -36,6 +37,7 @@ class MappedWebSocketDriver:
     ) -> None:
         self.limits = limits
         self.dialect = dialect
+        self.speech = Speech(dialect)
         self.values = dict(values)
         self.headers = {**dialect.headers, **headers}
         self.trace = trace
@@ -140,7 +142,7 @@ class MappedWebSocketDriver:
         if not self.dialect.announces or limits.first_delta_ns < limits.accept_ns:
             wait.start("first_delta", began, limits.first_delta_ns)
         channel.wire.watch(wait)
-        answer = Answer(self.dialect, turn, emit, wait, began)
+        answer = Answer(self.speech, turn, emit, wait, began)
         try:
             answer.sent_at = send(channel, orjson.dumps(fields))
             emit(Sent(answer.sent_at, turn.intended_ns, channel.correlation_id, handshake_ns))
@@ -158,7 +160,7 @@ class MappedWebSocketDriver:
         messages = channel.read()
         if messages:
             wire = channel.wire
-            answer.take([parse(bytes(one)) for one in messages], wire.arrived_at, wire.read_at)
+            answer.take([parse(one) for one in messages], wire.arrived_at, wire.read_at)
         ended = channel.closed or channel.expired()
         if ended is not None:
             self.channel = None

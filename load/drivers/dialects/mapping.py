@@ -22,13 +22,12 @@ message speak; one that none fits is a sign of life.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from load.drivers.dialects.rules import Message, Rule, Stamp, Value, event_of
+from load.drivers.dialects.rules import Rule, Value
 from load.drivers.dialects.template import Template
-from load.metrics.events import Beat, Event
 
 WIRES: Final = ("http", "websocket")
 FRAMINGS: Final = ("sse", "json_lines", "text")
@@ -93,40 +92,3 @@ class Dialect:
     def marks_twice(self) -> bool:
         """Whether a complete answer is announced before its terminal marker comes."""
         return any(rule.kind == "finish" for rule in self.rules)
-
-    def fitting(self, message: Message) -> list[Rule]:
-        """The rules that speak about a message; looked for once, since it costs something for each chunk."""
-        return [rule for rule in self.rules if rule.fits(message)]
-
-    def events_of(self, message: Message, rules: Sequence[Rule], stamp: Stamp) -> Iterator[Event]:
-        """What a message means. rules: those that fit it."""
-        number = self._number(message)
-        for rule in rules:
-            yield event_of(rule, message, stamp, number)
-            number = None  # one message has one number
-        if not rules:
-            yield Beat(stamp[0], message.name, seq=number)
-
-    def stream_of(self, message: Message) -> str | None:
-        """The id of the stream that a message belongs to."""
-        found = None if self.stream is None else self.stream(message)
-        return found if isinstance(found, str) else None
-
-    def _number(self, message: Message) -> int | None:
-        if self.seq is None:
-            return None
-        found = self.seq(message)
-        return found - self.first_seq + 1 if type(found) is int else None
-
-
-def mates_of(rules: Sequence[Sequence[Rule]]) -> int:
-    """How many chunks share the stamp of one read, from the rules that fit each of its messages, in order.
-
-    What ends the answer directly behind the last chunk does not count; any other message does, since the
-    stamp may be its own.
-    """
-    kinds = [{rule.kind for rule in of} for of in rules]
-    chunks = [number for number, of in enumerate(kinds) if "delta" in of]
-    if len(chunks) != 1:
-        return max(1, len(chunks))
-    return 1 if all(of and of <= CLOSING for of in kinds[chunks[0] + 1 :]) else 2

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from load.configuration import Table
 from load.drivers.dialects.mapping import ENDS, FRAMINGS, WIRES, Dialect
 from load.drivers.dialects.rules import FIELDS, KINDS, Message, Rule, Value, place
 from load.drivers.dialects.template import Template, template
 from load.errors import UsageError
+from load.metrics.events import Kind
 
 PRESETS: Final = Path(__file__).with_name("presets")
 TOP: Final = frozenset(
@@ -92,7 +93,8 @@ def _rule(table: Table) -> Rule:
     made = _condition(kind, table)
     if kind == "delta" and not made.when and not made.has:
         made = Rule(kind, (), (lambda message: _first(fields["text"], message),), {})
-    return Rule(kind, made.when, made.has, fields, table.one_of("kind", KINDS, "answer"))
+    of = cast("Kind", table.one_of("kind", KINDS, "answer"))
+    return Rule(kind, made.when, made.has, fields, of)
 
 
 def _condition(kind: str, table: Table) -> Rule:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from functools import cache, partial
+from typing import Any, Final, TypeAlias, get_args
 
 import orjson
 
@@ -18,6 +19,7 @@ from load.metrics.events import (
     Finish,
     Finished,
     Garbled,
+    Kind,
 )
 
 Stamp: TypeAlias = tuple[int, int, int]
@@ -33,12 +35,15 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "cancelled": frozenset({"reason", "id", "partial"}),
 }
 """What a rule of each kind may name; `delta` needs `text`."""
-KINDS: Final = ("answer", "reasoning", "tool")
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+NOT_THERE: Final[tuple[object, ...]] = (None, "", [], {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
-    """One incoming message. fields: its JSON; None where it is none. event, id: of a server-sent event."""
+    """One incoming message. fields: its JSON; None where it is none. event, id: of a server-sent event.
+
+    Immutable by rule: frozen it would cost four times as much, once for every chunk."""
 
     raw: bytes
     fields: Any
@@ -56,7 +61,7 @@ Step: TypeAlias = str | int
 Value: TypeAlias = Callable[[Message], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One kind of message. fields: an event's field -> the places where it may be, the first counts."""
 
@@ -64,13 +69,18 @@ class Rule:
     when: tuple[tuple[Value, object], ...]
     has: tuple[Value, ...]
     fields: Mapping[str, tuple[Value, ...]]
-    of: str = "answer"
+    of: Kind = "answer"
 
     def fits(self, message: Message) -> bool:
         """Whether the rule speaks about this message."""
-        return all(value(message) == wanted for value, wanted in self.when) and all(
-            value(message) not in (None, "", [], {}) for value in self.has
-        )
+        for value, wanted in self.when:
+            if value(message) != wanted:
+                return False
+        for value in self.has:
+            found = value(message)
+            if not found and found in NOT_THERE:
+                return False
+        return True
 
     def field(self, name: str, message: Message) -> Any:
         """None where it is not."""
@@ -79,6 +89,11 @@ class Rule:
             if found is not None:
                 return found
         return None
+
+    def reader(self, name: str) -> Value:
+        """`field` of that name, worked out for many messages."""
+        places = self.fields[name]
+        return places[0] if len(places) == 1 else partial(self.field, name)
 
 
 def event_of(rule: Rule, message: Message, stamp: Stamp, seq: int | None) -> Event:
@@ -92,7 +107,7 @@ def event_of(rule: Rule, message: Message, stamp: Stamp, seq: int | None) -> Eve
                 return Garbled(at, f"no text in {message.raw[:64]!r}")
             if not text:
                 return Beat(at, "empty", seq=seq)
-            return Delta(at, read_at, seq, text, rule.of, mates)  # type: ignore[arg-type]  # one of KINDS
+            return Delta(at, read_at, seq, text, rule.of, mates)
         case "usage":
             return Beat(at, "usage", seq=seq)
         case "finish":
@@ -141,8 +156,9 @@ def parse(raw: bytes, event: str = "", id_: str = "") -> Message:
     return Message(raw, fields, event, id_)
 
 
+@cache
 def place(path: str) -> Value:
-    """A function that finds the value at `path`; None where there is none."""
+    """A function that finds the value at `path`; None where there is none. The same one for the same path."""
     if path == "@raw":
         return lambda message: message.raw.decode(errors="replace")
     if path == "@event":
@@ -150,6 +166,8 @@ def place(path: str) -> Value:
     if path == "@id":
         return lambda message: message.id
     steps: tuple[Step, ...] = tuple(int(step) if step.isdecimal() else step for step in path.split("."))
+    if isinstance(steps[0], str) and len(steps) == 1:
+        return _at_the_top(steps[0])
 
     def find(message: Message) -> Any:
         found = message.fields
@@ -161,5 +179,13 @@ def place(path: str) -> Value:
             else:
                 return None
         return found
+
+    return find
+
+
+def _at_the_top(name: str) -> Value:
+    def find(message: Message) -> Any:
+        fields = message.fields
+        return fields.get(name) if isinstance(fields, dict) else None
 
     return find
