@@ -21,15 +21,11 @@ from locust.runners import Runner
 from load.drivers.clock import CLOCK
 from load.loadrun import LoadRun
 from load.metrics.run import Health
-from load.metrics.tally import Tally
 from load.report.console import say
-from load.report.figures import Accuracy, to_ms
-from load.scenarios.held import measured_in_step
 from load.scenarios.steps import Steps
-from load.verdict.capacity import TOO_FEW, Outcome, next_load, outcome_of
+from load.stepped import Judged
+from load.verdict.capacity import Outcome, next_load
 from load.verdict.search import Search, Step
-from load.verdict.slo import Measured, evaluate
-from load.verdict.validity import late_budget_ns, untrustworthy
 
 TICK_S: Final = 0.1
 SETTLE_S: Final = 1.0
@@ -113,7 +109,7 @@ class Seeker:
             if step.outcome is Outcome.HELD:
                 # The longest of those that went their whole way: what fails is over sooner.
                 self.whole_s = max(self.whole_s, time.monotonic() - before_s)
-            say(told(self.search, step))
+            say(step.told(self.search.shown(load), self.search.unit))
 
     def _reach(self, load: int) -> None:
         if load == self.load:
@@ -136,9 +132,9 @@ class Seeker:
         self._wait(lambda: not steps.under_way(changed), least_s=SETTLE_S, most_s=self._patience_s)
         number = len(self.search.steps) + 1
         from_ns = steps.forgotten_ns = time.perf_counter_ns()
-        window = steps.open(number, from_ns)
+        judged = Judged(self.run, steps.open(number, from_ns))
         earlier, cpu_s = self._swap_health(Health()), time.process_time()
-        at_once = self._count(window, from_ns)
+        at_once = self._count(judged, from_ns)
         until_ns = steps.forgotten_ns = time.perf_counter_ns()
         steps.close(until_ns)
         most_at_once = steps.most_at_once
@@ -153,30 +149,20 @@ class Seeker:
         if self.over:
             return None
         ledger.settle()
-        lasted_s = (until_ns - from_ns) / 1e9
-        tally, held = self._measured(window, health, lasted_s)
-        results = tuple(evaluate(objective, held) for objective in self.run.objectives)
-        outcome, why = outcome_of(results, self._late(health, tally), unended)
-        if outcome is Outcome.HELD and tally.total.max is not None:
-            self.slowest_s = max(self.slowest_s, tally.total.max / 1e9)
-        return Step(
+        step = judged.step(
             number=number,
             load=load,
-            outcome=outcome,
-            why=why,
-            lasted_s=lasted_s,
-            ended=tally.ended,
-            good=tally.good,
+            health=health,
+            lasted_s=(until_ns - from_ns) / 1e9,
             at_once=at_once,
             most_at_once=most_at_once,
-            seen=dict(steps.seen(window)),
-            results=results,
-            ttft_ms=(to_ms(tally.ttft.quantile(0.5)), to_ms(tally.ttft.quantile(0.99))),
-            gap_ms=(to_ms(tally.gap.quantile(0.5)), to_ms(tally.gap.quantile(0.99))),
-            late_ms=to_ms(health.lateness.quantile(0.99)),
+            unended=unended,
         )
+        if step.outcome is Outcome.HELD:
+            self.slowest_s = max(self.slowest_s, judged.slowest_s)
+        return step
 
-    def _count(self, window: str, from_ns: int) -> float:
+    def _count(self, judged: Judged, from_ns: int) -> float:
         """Lets a step last as long as it should; how many streams were under way on average."""
         seen, samples, until_s = 0, 0, self.counts_s
         known = any(step.outcome not in (Outcome.HELD, Outcome.FEW) for step in self.search.steps)
@@ -185,56 +171,13 @@ class Seeker:
             gevent.sleep(TICK_S)
             seen, samples = seen + self.steps.at_once, samples + 1
             lasted_s = (time.perf_counter_ns() - from_ns) / 1e9
-            if self._missed_for_certain(window):
+            if judged.missed_for_certain:
                 break
             if lasted_s >= until_s:
-                if not (known and lasted_s < most_s and self._too_few(window, lasted_s)):
+                if not (known and lasted_s < most_s and judged.too_few(lasted_s)):
                     break
                 until_s = min(most_s, 2 * until_s)
         return seen / samples if samples else 0.0
-
-    def _missed_for_certain(self, window: str) -> bool:
-        """Whether too much has happened already that nothing can undo."""
-        tallies = self.run.ledger.run.tallies.items()
-        counts = {
-            "unexpected": sum(self.steps.undeclared(window).values()),
-            "never_started": sum(tally.never_started for (_, at), tally in tallies if at == window),
-        }
-        return any(
-            not objective.holds(counts[objective.metric])
-            for objective in self.run.objectives
-            if objective.statistic == "count" and objective.operator in ("<", "<=")
-            if objective.metric in counts and not objective.filters
-        )
-
-    def _too_few(self, window: str, lasted_s: float) -> bool:
-        _, held = self._measured(window, self.run.ledger.run.health, lasted_s)
-        return any(evaluate(objective, held).reason.startswith(TOO_FEW) for objective in self.run.objectives)
-
-    def _measured(self, window: str, health: Health, lasted_s: float) -> tuple[Tally, Measured]:
-        ledger = self.run.ledger
-        tally = ledger.run.total(windows=(window,))
-        late_ns = Accuracy.of(health, "").late_p99_ns or 0
-        held = measured_in_step(
-            ledger,
-            window,
-            health,
-            steady_s=lasted_s,
-            late_ns=late_ns,
-            on_time=late_ns <= self._budget_ns(tally),
-        )
-        return tally, held
-
-    def _late(self, health: Health, tally: Tally) -> str:
-        """Why the generator cannot tell; empty where it can."""
-        stall_ns = self.run.limits.stall_ns
-        found = untrustworthy(health, tally, budget_ns=self._budget_ns(tally), stall_ns=stall_ns)
-        # Without the remedy: the search takes it, and comes with fewer users.
-        return "; ".join(finding.reason.partition(". ")[0] for finding in found)
-
-    def _budget_ns(self, tally: Tally) -> int:
-        limits = [self.run.limits.stall_ns, *(objective.most_ns for objective in self.run.objectives)]
-        return late_budget_ns(tally.gap, [limit for limit in limits if limit is not None])
 
     def _swap_health(self, fresh: Health) -> Health:
         """What the generator recorded of itself up to now; it goes on with `fresh`."""
@@ -257,13 +200,3 @@ class Seeker:
             if gone_s >= max(least_s, most_s) or (gone_s >= least_s and done()):
                 return
             gevent.sleep(TICK_S)
-
-
-def told(search: Search, step: Step) -> str:
-    """A step in one line."""
-    why = f": {step.why}" if step.why else ""
-    return (
-        f"step {step.number}: {search.shown(step.load)} {search.unit} {step.outcome.value}{why}"
-        f" ({step.ended:,} streams in {step.lasted_s:.1f} s, {step.at_once:.0f} at once,"
-        f" at most {step.most_at_once})"
-    )

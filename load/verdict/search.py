@@ -41,6 +41,15 @@ class Step:
         """Good streams that were due in a second of it."""
         return self.good / self.lasted_s if self.lasted_s else 0.0
 
+    def told(self, load: str, unit: str) -> str:
+        """The step in one line."""
+        why = f": {self.why}" if self.why else ""
+        return (
+            f"step {self.number}: {load} {unit} {self.outcome.value}{why}"
+            f" ({self.ended:,} streams in {self.lasted_s:.1f} s, {self.at_once:.0f} at once,"
+            f" at most {self.most_at_once})"
+        )
+
 
 @dataclass(slots=True)
 class Search:
