@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from load.metrics.stream import Stream
 
@@ -79,7 +79,7 @@ class StreamRow:
 
     def to_json(self) -> dict[str, object]:
         """Plain values, in the order of the fields."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def _us(ns: int | None) -> int | None:

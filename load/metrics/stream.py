@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 
 from load.metrics.events import Closed, Delta, Errored, Expired, Finished, Refused, Sent
 from load.metrics.machine import TerminalState
 
 SLOPE_GAPS = 8
-"""From so many gaps on a stream has a slope: four gaps at each end."""
+"""From so many gaps on a stream has a slope."""
+SLOPE_ENDS = 4
+"""So many gaps at each end are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +249,11 @@ class Stream:
     @property
     def slope(self) -> float | None:
         """Mean of the last four gaps over the mean of the first four; None below SLOPE_GAPS gaps."""
-        gaps = self.gaps_in_order()
-        if len(gaps) < SLOPE_GAPS:
+        deltas = self.deltas
+        if len(deltas) <= SLOPE_GAPS:
             return None
-        first = fmean(gaps[:4])
-        return fmean(gaps[-4:]) / first if first else None
+        first = deltas[SLOPE_ENDS].at - deltas[0].at
+        return (deltas[-1].at - deltas[-1 - SLOPE_ENDS].at) / first if first else None
 
     def _since_sent(self, at: int | None) -> int | None:
         return None if at is None or self.sent is None else max(0, at - self.sent.at)
