@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 SEED   ?= 1
 
-.PHONY: load test report capacity holds bench mutate check lint types contracts format setup lock clean
+.PHONY: load test report capacity holds bench apart mutate check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -33,6 +33,10 @@ bench: $(STAMP) .venv-bench/.lock-$(shell cksum < integration/runs/bench/require
 	$(BIN)/python -m integration.runs.bench $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.rough)
 	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.overhead)
+
+# The accuracy of the bench across two network namespaces and through a relay; needs root: make apart ARGS=1
+apart: $(STAMP)
+	$(BIN)/python -m integration.runs.bench.apart $(ARGS)
 
 # The other clients of the bench; without them it says what it skipped.
 .venv-bench/.lock-%: | $(STAMP)

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from integration.runs.bench.cell import OURS, Cell, python_of_peers, run
 from integration.runs.bench.peers import PEERS
+from integration.runs.bench.places import HERE, Place
 from integration.runs.locust import ROOT
 
 PARTS: Final = ("flat", "paced", "most")
@@ -66,12 +67,12 @@ def main() -> None:
     FILE.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def once(cell: Cell) -> dict[str, Any]:
+def once(cell: Cell, place: Place = HERE) -> dict[str, Any]:
     """One run, or a second one where the first was disturbed. A full core waits for itself: that counts as
     disturbed only where the client and the server have no core each."""
-    found = run(cell)
+    found = run(cell, place)
     if disturbed(found):
-        found = run(cell)
+        found = run(cell, place)
     return found | {"disturbed": disturbed(found)}
 
 

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from integration.runs.bench import ours
-from integration.runs.bench.figures import Seen, errors, lateness_ms, sent_between
+from integration.runs.bench.figures import Journal, Seen, errors, lateness_ms, quantile_ms, sent_between
+from integration.runs.bench.places import HERE, Place
 from integration.runs.locust import ROOT
 
 FOLDER: Final = ROOT / "reports" / "bench" / "cells"
@@ -25,7 +27,8 @@ CHUNKS_FLAT, CHUNKS_PACED = 2_000, 100
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """client: `streamgauge`, or a name of `peers`. pace_ms: 0 is flat out. seconds: of load."""
+    """client: `streamgauge`, or a name of `peers`. pace_ms: 0 is flat out. seconds: of load. relay_ms: how
+    long a relay between holds each chunk back; None without a relay."""
 
     client: str
     wire: str
@@ -33,16 +36,18 @@ class Cell:
     pace_ms: float
     seconds: int = 10
     processes: int = 1
+    relay_ms: float | None = None
 
     @property
     def name(self) -> str:
         pace = f"{self.pace_ms:g}ms" if self.pace_ms else "flat"
         more = f"-{self.processes}p" if self.processes > 1 else ""
+        more += "" if self.relay_ms is None else f"-relay-{self.relay_ms:g}ms"
         return f"{self.client}-{self.wire}-{self.streams}-{pace}{more}"
 
 
-def run(cell: Cell) -> dict[str, Any]:
-    """Its figures."""
+def run(cell: Cell, place: Place = HERE) -> dict[str, Any]:
+    """Its figures; with a relay, against what that sent."""
     folder = FOLDER / cell.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -50,26 +55,24 @@ def run(cell: Cell) -> dict[str, Any]:
     apart = len(cores) > 1
     journal = folder / "journal.json"
     chunks = CHUNKS_PACED if cell.pace_ms else CHUNKS_FLAT
-    args = [str(journal), str(chunks), str(cell.pace_ms), str(cores[-1] if apart else -1)]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "integration.runs.bench.server", *args],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdin is not None
-    assert server.stdout is not None
+    core = str(cores[-1] if apart else -1)
+    before: list[Behind] = []
     try:
-        port = int(server.stdout.readline())
-        client = start(cell, folder, port)
+        args = (str(journal), str(chunks), str(cell.pace_ms), core, place.host)
+        before.append(Behind.start("server", args, place))
+        if cell.relay_ms is not None:
+            args = (str(folder / "relay.json"), place.host, str(before[-1].port), str(cell.relay_ms), core)
+            before.append(Behind.start("relay", args, place))
+        client = start(cell, folder, place, before[-1].port)
         os.sched_setaffinity(client.pid, set(cores[:-1]) if apart else set(cores))
-        began, spent, before = watch(client, cell)
+        began, spent, waited = watch(client, cell)
         client.wait(timeout=cell.seconds + 60)
     finally:
-        server.stdin.close()
-        server.wait(timeout=60)
-    rows = json.loads(journal.read_text())
+        for one in reversed(before):
+            one.end()
+    rows = of_server = json.loads(journal.read_text())
+    if cell.relay_ms is not None:
+        rows = json.loads((folder / "relay.json").read_text())
     since, until = began
     sent = sent_between(rows, since, until)
     document, seen = left(cell, folder)
@@ -81,16 +84,50 @@ def run(cell: Cell) -> dict[str, Any]:
         "chunks_per_s": round(sent / ((until - since) / 1e9)),
         "streams_seen": len(seen),
         "server_late_p99_ms": lateness_ms(rows, int(cell.pace_ms * 1e6), since),
-        "psi": before,
+        "psi": waited,
         "verdict": health.get("status"),
         "reasons": health.get("reasons", []),
         **(found.told() if cell.pace_ms else {}),
+        **({} if cell.relay_ms is None else {"past_relay_ms": past_ms(seen, rows, of_server, since)}),
     }
 
 
-def start(cell: Cell, folder: Path, port: int) -> subprocess.Popen[str]:
+def past_ms(seen: list[Seen], rows: Journal, of_server: Journal, since: int) -> float | None:
+    """By how much a first chunk was later than the server had sent it, in the median."""
+    passed = {name: of_server[name] for name in rows}
+    return quantile_ms(errors(seen, passed, since).first, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A process that a client talks to, directly or not; it writes its journal at its end."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    @classmethod
+    def start(cls, module: str, args: Sequence[str], place: Place) -> Behind:
+        """`module` of this package; it says its port."""
+        process = subprocess.Popen(
+            [*place.server, sys.executable, "-m", f"integration.runs.bench.{module}", *args],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        return cls(process, int(process.stdout.readline()))
+
+    def end(self) -> None:
+        """Its journal is there afterwards."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+def start(cell: Cell, folder: Path, place: Place, port: int) -> subprocess.Popen[str]:
     if cell.client == OURS:
-        return ours.start(folder, port, cell.wire, cell.streams, cell.seconds, cell.processes)
+        return ours.start(folder, place, port, cell.wire, cell.streams, cell.seconds, cell.processes)
     args = [cell.client, str(port), str(cell.streams), str(cell.seconds), str(folder / "seen.json")]
     with (folder / "out.txt").open("w") as out:
         return subprocess.Popen(

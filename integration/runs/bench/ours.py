@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from integration.runs.bench.figures import Seen
+from integration.runs.bench.places import Place
 from integration.runs.locust import ROOT, environment
 
 CONFIG = '[[scenario]]\nname = "chat"\nprotocol = "agentchat-{wire}"\nmodel = "bench"\n'
 
 
 def start(
-    folder: Path, port: int, wire: str, streams: int, seconds: int, processes: int
+    folder: Path, place: Place, port: int, wire: str, streams: int, seconds: int, processes: int
 ) -> subprocess.Popen[str]:
     """A run that lasts `seconds` behind its ramp."""
     config = folder / "streamgauge.toml"
     config.write_text(CONFIG.format(wire=wire))
     args = [
+        *place.client,
         sys.executable,
         "-m",
         "locust",
@@ -35,7 +37,7 @@ def start(
         "--config",
         str(config),
         "--host",
-        f"http://127.0.0.1:{port}",
+        f"http://{place.host}:{port}",
         "-u",
         str(streams),
         "-r",
@@ -56,7 +58,8 @@ def start(
     if processes > 1:
         args += ["--processes", str(processes)]
     with (folder / "out.txt").open("w") as out:
-        return subprocess.Popen(args, cwd=ROOT, env=environment(), stdout=out, stderr=out, text=True)
+        env = environment({"NO_PROXY": place.host})
+        return subprocess.Popen(args, cwd=ROOT, env=env, stdout=out, stderr=out, text=True)
 
 
 def run_of(folder: Path) -> tuple[Any, list[Seen]]:

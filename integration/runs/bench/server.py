@@ -1,4 +1,4 @@
-"""`python -m integration.runs.bench.server JOURNAL CHUNKS PACE_MS CORE`: a target with a journal.
+"""`python -m integration.runs.bench.server JOURNAL CHUNKS PACE_MS CORE [HOST]`: a target with a journal.
 
 One thread, one loop, one `send` for each chunk, the clock read right before it. Speaks what docs/protocol.md
 describes, over a WebSocket (any GET) and over server-sent events (any POST); a pace of 0 sends as fast as the
@@ -137,10 +137,10 @@ class Peer:
 class Server:
     """chunks: of each answer. pace_ns: between two of them."""
 
-    def __init__(self, chunks: int, pace_ns: int) -> None:
+    def __init__(self, chunks: int, pace_ns: int, host: str) -> None:
         self.chunks = chunks
         self.pace_ns = pace_ns
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self.listener = socket.create_server((host, 0), backlog=4096)
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
         self.streams: list[Stream] = []
@@ -228,10 +228,10 @@ class Server:
             heapq.heapreplace(due, (after, order, stream))
 
 
-def main(journal: str, chunks: int, pace_ms: float, core: int) -> None:
+def main(journal: str, chunks: int, pace_ms: float, core: int, host: str = "127.0.0.1") -> None:
     if core >= 0:
         os.sched_setaffinity(0, {core})
-    server = Server(chunks, int(pace_ms * 1e6))
+    server = Server(chunks, int(pace_ms * 1e6), host)
     print(server.port, flush=True)  # noqa: T201
     server.run()
     rows = {stream.name: [stream.began, *stream.sent] for stream in server.streams}
@@ -239,4 +239,4 @@ def main(journal: str, chunks: int, pace_ms: float, core: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])
