@@ -2,7 +2,8 @@
 
 The server stands in a network namespace of its own, Streamgauge in another, with a veth pair between; then a
 relay stands before the server, and its journal is what arrivals are held against. Needs root: without it ends
-with 2 and says so. Ends with 3 where a figure is above its limit.
+with 2 and says so. Ends with 3 where a figure is above its limit, with 6 where some could not be taken: the
+machine was too busy, or the run was INVALID by its own word.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ DELAY_MS: Final = 20.0
 ERROR_MS: Final = 0.1
 UNRESOLVED: Final = {100: 0.005, 400: 0.05, 500: 0.05}
 """Streams -> the largest share of chunks that may share their stamp."""
-DELAY_ERROR_MS: Final = 2.0
+DELAY_ERROR_MS: Final = 5.0
 """So much later than it should the relay may send: that is its own lateness, and its journal knows it."""
 CELLS: Final = (
     Cell(OURS, "ws", 100, PACE_MS, SECONDS),
@@ -44,19 +45,24 @@ def main(runs: int) -> ExitCode:
     except NotAllowed as error:
         say(f"not allowed: {error}")
         return ExitCode.USAGE
-    missed = []
+    missed: list[str] = []
+    silent: list[str] = []
     for cell, found in every.items():
         one = summary(found)
         say(line(one))
-        missed += [f"{cell.name}: {what}" for what in above(cell, one)]
-    say("\n" + ("\n".join(missed) or "every figure is within its limit"))
-    return ExitCode.OBJECTIVE if missed else ExitCode.PASS
+        if "INVALID" in one["verdict"] or 2 * sum(one["disturbed"]) > runs:
+            silent.append(cell.name)
+        else:
+            missed += [f"{cell.name}: {what}" for what in above(cell, one)]
+    say("")
+    if silent:
+        say(f"claims nothing, the machine was too busy or the run itself says INVALID: {', '.join(silent)}")
+    say("\n".join(missed) or "every figure that is claimed is within its limit")
+    return ExitCode.OBJECTIVE if missed else ExitCode.INVALID if silent else ExitCode.PASS
 
 
 def above(cell: Cell, one: dict[str, Any]) -> list[str]:
-    """The figures above their limits, in the median of the runs; a run that says INVALID claims nothing."""
-    if "INVALID" in one["verdict"]:
-        return []
+    """The figures above their limits, in the median of the runs."""
     limits = {"ttft_error_p99_ms": ERROR_MS, "gap_error_p99_ms": ERROR_MS}
     limits |= {"unresolved": UNRESOLVED[cell.streams]}
     found = [

@@ -79,11 +79,8 @@ class Relay:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(0, select.EPOLLIN | select.EPOLLHUP)
         while True:
-            wait_s = -1.0
-            if self.held:
-                # Below a millisecond the kernel would round up: that is spent looking.
-                left_s = (self.held[0][0] - time.perf_counter_ns()) / 1e9
-                wait_s = left_s - 0.001 if left_s > 0.001 else 0.0
+            # To the next millisecond: the server spends the rest of their core looking at the clock.
+            wait_s = max(0.0, (self.held[0][0] - time.perf_counter_ns()) / 1e9) if self.held else -1.0
             for number, _ in self.poll.poll(wait_s):
                 if number == 0:
                     return
