@@ -31,7 +31,11 @@ FLAT, FLAT_S, PEER_S, OURS_S = 50, 9, 6, 10
 PACE_MS: Final = 20.0
 PACED: Final = (10, 100, 500, 1_000)
 PACED_SSE, PACED_PEERS = 400, {"ws": 500, "sse": 400}
-STEPS: Final = (500, 600, 700, 800, 900)
+STEPS: Final = (300, 400, 500, 600, 700, 800, 900)
+MORE_THAN: Final = 3
+"""Cores that are taken by the server, a master and one worker."""
+SHARES_SPARE, SHARES_ONE_CORE = (1.0, 1.5, 1.7, 2.0), (0.4, 0.6, 0.8, 1.0, 1.2)
+"""Streams that two processes try, as a share of what one can."""
 
 
 def main() -> None:
@@ -81,25 +85,30 @@ def disturbed(found: dict[str, Any]) -> bool:
 
 
 def most() -> dict[str, Any]:
-    """The largest number of paced streams of one process that was valid, and of two."""
-    tried = {}
-    best = 0
-    for streams in STEPS:
-        found = once(Cell(OURS, "ws", streams, PACE_MS, OURS_S))
-        tried[streams] = found
+    """The largest number of paced streams that was valid, of one process and of two."""
+    one, tried = largest(STEPS)
+    told = f"Most paced streams that were valid: {one} of one process"
+    if not one:
+        return {"one": one, "two": None, "tried": tried, "told": f"{told}."}
+    spare = len(os.sched_getaffinity(0)) > MORE_THAN
+    steps = [int(one * share / 2) * 2 for share in (SHARES_SPARE if spare else SHARES_ONE_CORE)]
+    two, more = largest(steps, processes=2)
+    told += f", {two} of two ({two / one:.2f} times)"
+    if not spare:
+        told += "; these share a core with their master, there is none to spare beside the server's"
+    return {"one": one, "two": two, "tried": tried | more, "told": f"{told}."}
+
+
+def largest(steps: Sequence[int], processes: int = 1) -> tuple[int, dict[str, Any]]:
+    """The last of these numbers of streams before one was INVALID, 0 for none; and all that was tried."""
+    tried, best = {}, 0
+    for streams in steps:
+        cell = Cell(OURS, "ws", streams, PACE_MS, OURS_S, processes)
+        found = tried[cell.name] = once(cell)
         if found["verdict"] == "INVALID":
             break
         best = streams
-    told = f"Most paced streams of one process that were valid: {best}, of {', '.join(map(str, STEPS))}."
-    cores = len(os.sched_getaffinity(0))
-    if cores < 4:
-        told += f" Two processes: not tried, {cores} cores have none to spare beside the server's."
-        return {"one": best, "tried": tried, "two": None, "told": told}
-    two = 0
-    for streams in (int(best * factor / 2) * 2 for factor in (1.5, 1.7, 2.0)):
-        if best and once(Cell(OURS, "ws", streams, PACE_MS, OURS_S, 2))["verdict"] != "INVALID":
-            two = streams
-    return {"one": best, "tried": tried, "two": two, "told": f"{told} Of two: {two}."}
+    return best, tried
 
 
 def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
