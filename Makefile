@@ -5,10 +5,11 @@ PYTHON ?= $(shell for v in $$(cat .python-version) ''; do p=python$${v:-3}; \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 STAMP  := $(VENV)/.lock-$(shell cksum < requirements.lock | tr ' ' '-')
 BIN    := $(VENV)/bin
+PEERS  := .venv-bench/.lock-$(shell cksum < integration/runs/bench/requirements.lock | tr ' ' '-')
 ARGS   ?=
 SEED   ?= 1
 
-.PHONY: load test report capacity holds bench apart mutate check lint types contracts format setup lock clean
+.PHONY: load test report capacity holds bench bench-tools apart mutate check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -29,10 +30,14 @@ holds: $(STAMP)
 	$(BIN)/pytest -m holds $(ARGS)
 
 # Beside other clients, then ratios from whole runs; minutes each. Parts: make bench ARGS="--only flat --runs 1"
-bench: $(STAMP) .venv-bench/.lock-$(shell cksum < integration/runs/bench/requirements.lock | tr ' ' '-')
+bench: $(STAMP) $(PEERS)
 	$(BIN)/python -m integration.runs.bench $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.rough)
 	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.overhead)
+
+# Artillery beside them: half a gigabyte, and needs npm. k6 is taken from the PATH.
+bench-tools: $(PEERS)
+	npm install --prefix .venv-bench --no-save --ignore-scripts --no-audit --no-fund artillery@2.0.34
 
 # The accuracy of the bench across two network namespaces and through a relay; needs root: make apart ARGS=1
 apart: $(STAMP)

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from integration.runs.bench import tools
 from integration.runs.bench.cell import OURS, Cell, python_of_peers, run
 from integration.runs.bench.peers import PEERS
 from integration.runs.bench.places import HERE, Place
@@ -31,6 +32,7 @@ FLAT, FLAT_S, PEER_S, OURS_S = 50, 9, 6, 10
 PACE_MS: Final = 20.0
 PACED: Final = (10, 100, 500, 1_000)
 PACED_SSE, PACED_PEERS = 400, {"ws": 500, "sse": 400}
+WIRES: Final = {name: wire for name, (_, wire, _) in PEERS.items()} | tools.WIRES
 STEPS: Final = (300, 400, 500, 600, 700, 800, 900)
 MORE_THAN: Final = 3
 """Cores that are taken by the server, a master and one worker."""
@@ -49,11 +51,11 @@ def main() -> None:
     cells: list[Cell] = []
     if "flat" in parts:
         cells += [Cell(OURS, wire, FLAT, 0, FLAT_S) for wire in ("ws", "sse")]
-        cells += [Cell(name, PEERS[name][1], FLAT, 0, PEER_S) for name in peers]
+        cells += [Cell(name, WIRES[name], FLAT, 0, seconds(name)) for name in peers]
     if "paced" in parts:
         cells += [Cell(OURS, "ws", streams, PACE_MS, OURS_S) for streams in PACED]
         cells += [Cell(OURS, "sse", PACED_SSE, PACE_MS, OURS_S)]
-        cells += [Cell(n, PEERS[n][1], PACED_PEERS[PEERS[n][1]], PACE_MS, PEER_S + 1) for n in peers]
+        cells += [Cell(n, WIRES[n], PACED_PEERS[WIRES[n]], PACE_MS, seconds(n) + 1) for n in peers]
     every: dict[str, list[dict[str, Any]]] = {cell.name: [] for cell in cells}
     say(head())
     for _ in range(asked.runs):
@@ -69,6 +71,11 @@ def main() -> None:
         say(f"skipped: {name} is not installed")
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def seconds(peer: str) -> int:
+    """How long it runs."""
+    return PEER_S + int(2 * tools.SETTLE_S) * (peer in tools.WIRES)
 
 
 def once(cell: Cell, place: Place = HERE) -> dict[str, Any]:
@@ -166,7 +173,8 @@ def available() -> tuple[dict[str, str], list[str]]:
     answer = subprocess.run([python_of_peers(), "-c", code], capture_output=True, text=True, check=True)
     versions = json.loads(answer.stdout)
     found = {name: versions[of] for name, (of, _, _) in PEERS.items() if of in versions}
-    return found, [name for name in PEERS if name not in found]
+    found |= {name: tool.version for name, tool in tools.installed().items()}
+    return found, [name for name in WIRES if name not in found]
 
 
 def machine() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from integration.runs.bench import ours
+from integration.runs.bench import ours, tools
 from integration.runs.bench.figures import Journal, Seen, errors, lateness_ms, quantile_ms, sent_between
 from integration.runs.bench.places import HERE, Place
 from integration.runs.locust import ROOT
@@ -128,6 +128,9 @@ class Behind:
 def start(cell: Cell, folder: Path, place: Place, port: int) -> subprocess.Popen[str]:
     if cell.client == OURS:
         return ours.start(folder, place, port, cell.wire, cell.streams, cell.seconds, cell.processes)
+    tool = tools.installed().get(cell.client)
+    if tool is not None:
+        return tools.start(tool, folder, port, cell.streams, cell.seconds)
     args = [cell.client, str(port), str(cell.streams), str(cell.seconds), str(folder / "seen.json")]
     with (folder / "out.txt").open("w") as out:
         return subprocess.Popen(
@@ -148,6 +151,8 @@ def python_of_peers() -> str:
 def left(cell: Cell, folder: Path) -> tuple[Any, list[Seen]]:
     if cell.client == OURS:
         return ours.run_of(folder)
+    if cell.client in tools.WIRES:
+        return None, tools.seen(cell.client, folder)
     if not (folder / "seen.json").exists():
         raise SystemExit(f"{cell.name} failed:\n{(folder / 'out.txt').read_text()[-1000:]}")
     found = json.loads((folder / "seen.json").read_text())
@@ -157,7 +162,7 @@ def left(cell: Cell, folder: Path) -> tuple[Any, list[Seen]]:
 def watch(client: subprocess.Popen[str], cell: Cell) -> tuple[tuple[int, int], int, float | None]:
     """From when to when, the processor time of the client and its children in it, and the share of that time
     in which something waited for a core, without the client itself being the cause where it has its own."""
-    start_s = SETTLE_S + 0.002 * cell.streams
+    start_s = SETTLE_S + 0.002 * cell.streams + tools.SETTLE_S * (cell.client in tools.WIRES)
     time.sleep(start_s)
     since, cpu, stalled = time.perf_counter_ns(), cpu_ns(client.pid), waited_us()
     time.sleep(max(2.0, cell.seconds - start_s - 1.0))
