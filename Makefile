@@ -35,9 +35,11 @@ bench: $(STAMP) $(PEERS)
 	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.rough)
 	$(if $(ARGS),,$(BIN)/python -m integration.runs.bench.overhead)
 
-# Artillery beside them: half a gigabyte, and needs npm. k6 is taken from the PATH.
+# Artillery (needs npm) and AIPerf beside them: 1.7 GB. k6 is taken from the PATH.
 bench-tools: $(PEERS)
 	npm install --prefix .venv-bench --no-save --ignore-scripts --no-audit --no-fund artillery@2.0.34
+	$(BIN)/python -m venv .venv-bench/aiperf
+	.venv-bench/aiperf/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: aiperf==0.13.0
 
 # The accuracy of the bench across two network namespaces and through a relay; needs root: make apart ARGS=1
 apart: $(STAMP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,10 @@ FOLDER: Final = ROOT / "reports" / "bench" / "cells"
 OURS: Final = "streamgauge"
 SETTLE_S: Final = 3.0
 """From the first stream until processor time is counted: imports, connects and the ramp are over."""
+END_S: Final = 1.5
+"""From then until a client ends."""
+FIRST_S: Final = 40.0
+"""So long the first stream is waited for."""
 CHUNKS_FLAT, CHUNKS_PACED = 2_000, 100
 
 
@@ -65,6 +70,7 @@ def run(cell: Cell, place: Place = HERE) -> dict[str, Any]:
             before.append(Behind.start("relay", args, place))
         client = start(cell, folder, place, before[-1].port)
         os.sched_setaffinity(client.pid, set(cores[:-1]) if apart else set(cores))
+        before[0].await_stream()
         began, spent, waited = watch(client, cell)
         client.wait(timeout=cell.seconds + 60)
     finally:
@@ -118,6 +124,12 @@ class Behind:
         assert process.stdout is not None
         return cls(process, int(process.stdout.readline()))
 
+    def await_stream(self) -> None:
+        """Until its first answer is asked for. Raises TimeoutError."""
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], FIRST_S)[0]:
+            raise TimeoutError("no stream came")
+
     def end(self) -> None:
         """Its journal is there afterwards."""
         assert self.process.stdin is not None
@@ -130,7 +142,7 @@ def start(cell: Cell, folder: Path, place: Place, port: int) -> subprocess.Popen
         return ours.start(folder, place, port, cell.wire, cell.streams, cell.seconds, cell.processes)
     tool = tools.installed().get(cell.client)
     if tool is not None:
-        return tools.start(tool, folder, port, cell.streams, cell.seconds)
+        return tools.start(tool, folder, port, cell.streams, cell.seconds, paced=bool(cell.pace_ms))
     args = [cell.client, str(port), str(cell.streams), str(cell.seconds), str(folder / "seen.json")]
     with (folder / "out.txt").open("w") as out:
         return subprocess.Popen(
@@ -162,10 +174,10 @@ def left(cell: Cell, folder: Path) -> tuple[Any, list[Seen]]:
 def watch(client: subprocess.Popen[str], cell: Cell) -> tuple[tuple[int, int], int, float | None]:
     """From when to when, the processor time of the client and its children in it, and the share of that time
     in which something waited for a core, without the client itself being the cause where it has its own."""
-    start_s = SETTLE_S + 0.002 * cell.streams + tools.SETTLE_S * (cell.client in tools.WIRES)
-    time.sleep(start_s)
+    settle_s = SETTLE_S + 0.002 * cell.streams
+    time.sleep(settle_s)
     since, cpu, stalled = time.perf_counter_ns(), cpu_ns(client.pid), waited_us()
-    time.sleep(max(2.0, cell.seconds - start_s - 1.0))
+    time.sleep(max(2.0, cell.seconds - settle_s - END_S))
     until, more, later = time.perf_counter_ns(), cpu_ns(client.pid), waited_us()
     share = None
     if stalled is not None and later is not None:

@@ -1,8 +1,9 @@
 """`python -m integration.runs.bench.server JOURNAL CHUNKS PACE_MS CORE [HOST]`: a target with a journal.
 
 One thread, one loop, one `send` for each chunk, the clock read right before it. Speaks what docs/protocol.md
-describes, over a WebSocket (any GET) and over server-sent events (any POST); a pace of 0 sends as fast as the
-sockets take it. Prints its port; when its standard input ends it writes the journal and ends.
+describes, over a WebSocket (any GET) and over server-sent events (any POST), and chat completions as most
+servers of models do (POST below /v1/); a pace of 0 sends as fast as the sockets take it. Prints its port,
+and a line when the first answer is asked for; when its standard input ends it writes the journal and ends.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ def chunk(number: int, name: str) -> bytes:
     """A delta of the length that all of a stream have."""
     head = f'{{"type":"delta","seq":{number:<6d},"execution_id":"{name}","request_id":"req_{name[4:28]}"'
     return f'{head},"delta":"{WORD}","done":false}}'.encode()
+
+
+def completion(kind: str, name: str) -> bytes:
+    """An event of a chat completion; the last with the end mark behind it."""
+    delta = {"started": {"role": "assistant"}, "delta": {"content": WORD}}.get(kind, {})
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if kind == "done" else None}
+    fields = {"id": name, "object": "chat.completion.chunk", "created": 1, "model": "bench"}
+    event = f"data: {json.dumps(fields | {'choices': [choice]})}\n\n"
+    return f"{event}data: [DONE]\n\n".encode() if kind == "done" else event.encode()
 
 
 def framed(payload: bytes) -> bytes:
@@ -65,13 +75,16 @@ class Peer:
         self.data = b""
         self.upgraded = False
         self.sse = False
+        self.completions = False
         self.gone = False
 
-    def wrap(self, kind: str, number: int, payload: bytes, *, last: bool = False) -> bytes:
-        """A frame of a run as this connection carries it."""
+    def wrap(self, kind: str, number: int, payload: bytes, name: str, *, last: bool = False) -> bytes:
+        """A frame of a run as this connection carries it. name: of its stream."""
         if not self.sse:
             return framed(payload)
         body = f"event: {kind}\nid: {number}\ndata: ".encode() + payload + b"\n\n"
+        if self.completions:
+            body = completion(kind, name)
         return b"%x\r\n%s\r\n%s" % (len(body), body, b"0\r\n\r\n" if last else b"")
 
     def send(self, data: bytes) -> None:
@@ -95,13 +108,14 @@ class Peer:
                     for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
                 }
                 if head.startswith(b"GET"):
-                    self._upgrade(fields[b"sec-websocket-key"])
+                    self._upgrade(fields.get(b"sec-websocket-key"))
                     self.data = rest
                     continue
                 length = int(fields.get(b"content-length", b"0"))
                 if len(rest) < length:
                     return count
                 self.sse = True
+                self.completions = head.startswith(b"POST /v1/")
                 self.data = rest[length:]
                 self.sock.send(
                     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
@@ -125,7 +139,10 @@ class Peer:
                 return count
             count += opcode == 1
 
-    def _upgrade(self, key: bytes) -> None:
+    def _upgrade(self, key: bytes | None) -> None:
+        if key is None:
+            self.sock.send(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+            return
         accept = base64.b64encode(hashlib.sha1(key + GUID, usedforsecurity=False).digest())
         self.sock.send(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -182,11 +199,13 @@ class Server:
             data = b""
         peer.data += data
         for _ in range(peer.requests()):
+            if not self.streams:
+                print("began", flush=True)  # noqa: T201
             name = f"exe_{len(self.streams):032x}"
             stream = Stream(peer, name, self.chunks, time.perf_counter_ns() + self.pace_ns)
             self.streams.append(stream)
             fields = {"type": "started", "seq": 1, "execution_id": name, "session_id": "s", "done": False}
-            peer.sock.send(peer.wrap("started", 1, json.dumps(fields).encode()))
+            peer.sock.send(peer.wrap("started", 1, json.dumps(fields).encode(), name))
             heapq.heappush(self.due, (stream.began, len(self.streams), stream))
         if not data or peer.gone:
             peer.gone = True
@@ -206,9 +225,9 @@ class Server:
                 continue
             number = len(stream.sent)
             if number == stream.chunks:
-                payload = stream.peer.wrap("done", number + 2, stream.ending(), last=True)
+                payload = stream.peer.wrap("done", number + 2, stream.ending(), stream.name, last=True)
             else:
-                payload = stream.peer.wrap("delta", number + 2, chunk(number + 2, stream.name))
+                payload = stream.peer.wrap("delta", number + 2, chunk(number + 2, stream.name), stream.name)
             at = time.perf_counter_ns()
             try:
                 stream.peer.send(payload)
