@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -72,18 +72,15 @@ from load.target.launch import free_port
 from load.verdict.capacity import first_load
 from load.verdict.crew import Crew
 from load.verdict.objective import Objective, read_objective
-from load.verdict.search import Search
+from load.verdict.search import Search, of_a_step
 
 WATCH_S = 0.5
 OPEN_SPAWN_RATE = 100.0
 """In open load nobody comes with his first stream: users wait for arrivals."""
 WORKERS_S = 60.0
 """So long workers are waited for; --expect-workers-max-wait says otherwise."""
+NOT_IN_THE_WEB_UI = "--find-capacity: only with --headless; the web UI sets the users itself"
 EVERYBODY_STARTS = "never_started count < 1"
-NOTHING_UNDECLARED = "unexpected count < 1"
-"""What a step of a search is held against where no objective says how many streams may fail."""
-ONLY_AT_THE_END = ("backend_ttft_ms", "deadline_late_ms", "relay_ms")
-"""Metrics that no step of a search can be held against."""
 
 
 def install() -> None:
@@ -140,6 +137,8 @@ class Plugin:
                 self.begin_worker(runner)
                 return
             options = self.options()
+            if options.find_capacity and web_ui is not None:
+                raise UsageError(NOT_IN_THE_WEB_UI)
             if environment.shape_class is not None:
                 raise UsageError("a LoadTestShape switches off -u, -r and -t; drop it from the locustfile")
             # Locust's fails when it is called again before it has ended: by a second signal, by -t.
@@ -404,7 +403,7 @@ class Plugin:
         self.run = self.feeding = None
         if options.find_capacity and self.environment.web_ui is not None:
             # Its form has brought as many users as it says before anybody could ask for fewer.
-            raise UsageError("--find-capacity: only with --headless; the web UI sets the users itself")
+            raise UsageError(NOT_IN_THE_WEB_UI)
         run = LoadRun.create(options)
         coming = () if self.own is None else self.own.coming(options.failures)
         given = self.parsed.mix != DEFAULTS.mix
@@ -506,16 +505,3 @@ class Plugin:
         gevent.spawn(self.runner.quit)
         if self.environment.web_ui is not None:
             gevent.spawn(self.environment.web_ui.stop)
-
-
-def of_a_step(texts: Sequence[str]) -> tuple[str, ...]:
-    """The objectives of a search. Raises UsageError where there are none, or one that no step can be held
-    against."""
-    if not texts:
-        raise UsageError("--find-capacity: within which objectives? name at least one with --objective")
-    for text in texts:
-        metric = text.split()[0].partition("{")[0] if text.split() else ""
-        if metric in ONLY_AT_THE_END:
-            raise UsageError(f"--find-capacity: {metric} is known only at the end of a run, not of a step")
-    tolerates = any(text.lstrip().startswith(("good", "unexpected")) for text in texts)
-    return tuple(texts) if tolerates else (*texts, NOTHING_UNDECLARED)

@@ -8,10 +8,11 @@ import pytest
 
 from integration.instrument.documents import OPTIONS
 from integration.instrument.searches import SEARCH, searched, step
+from load.errors import UsageError
 from load.metrics.run import CLEAN, Run
 from load.options import Rate
 from load.verdict.capacity import Outcome
-from load.verdict.search import Search
+from load.verdict.search import Search, of_a_step
 
 HELD, FEW, MISSED, LATE, UNSURE = Outcome
 
@@ -85,3 +86,24 @@ def test_objectives_are_shown_of_the_best_load() -> None:
 def test_a_step_without_length_has_no_rate() -> None:
     """It ended at once."""
     assert replace(step(1, 5, HELD), lasted_s=0.0).good_per_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        (["ttft_ms p95 < 500"], ("ttft_ms p95 < 500", "unexpected count < 1")),
+        (["good share >= 0.99"], ("good share >= 0.99",)),
+        (["unexpected{scenario=chat_ws} count < 9"], ("unexpected{scenario=chat_ws} count < 9",)),
+    ],
+)
+def test_nothing_undeclared_may_come_unless_an_objective_says(
+    given: list[str], held: tuple[str, ...]
+) -> None:
+    """How many streams may fail is said once."""
+    assert of_a_step(given) == held
+
+
+def test_what_is_known_only_at_the_end_is_no_aim() -> None:
+    """One line with the metric."""
+    with pytest.raises(UsageError, match="relay_ms is known only at the end of a run"):
+        of_a_step(["ttft_ms p95 < 500", "relay_ms{scenario=chat_ws} p99 < 5"])

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from load.errors import UsageError
 from load.metrics.run import CLEAN, STEP, Run, Tally
 from load.options import Options
 from load.verdict.capacity import Answer, End, Outcome, Try, answer
 from load.verdict.slo import Result
+
+NOTHING_UNDECLARED: Final = "unexpected count < 1"
+"""What a step is held against where no objective says how many streams may fail."""
+ONLY_AT_THE_END: Final = ("backend_ttft_ms", "deadline_late_ms", "relay_ms")
+"""Metrics that no step can be held against."""
+
+
+def of_a_step(texts: Sequence[str]) -> tuple[str, ...]:
+    """The objectives of a search. Raises UsageError where there are none, or one that no step can be held
+    against."""
+    if not texts:
+        raise UsageError("--find-capacity: within which objectives? name at least one with --objective")
+    for text in texts:
+        metric = text.split()[0].partition("{")[0] if text.split() else ""
+        if metric in ONLY_AT_THE_END:
+            raise UsageError(f"--find-capacity: {metric} is known only at the end of a run, not of a step")
+    tolerates = any(text.lstrip().startswith(("good", "unexpected")) for text in texts)
+    return tuple(texts) if tolerates else (*texts, NOTHING_UNDECLARED)
 
 
 @dataclass(frozen=True, slots=True)
