@@ -35,7 +35,7 @@ PACE_MS: Final = 20.0
 PACED: Final = (10, 100, 500, 1_000)
 PACED_SSE, PACED_PEERS = 400, {"ws": 500, "sse": 400}
 WIRES: Final = {name: wire for name, (_, wire, _) in PEERS.items()} | tools.WIRES
-STEPS: Final = (300, 400, 500, 600, 700, 800, 900)
+STEPS: Final = (100, 200, 300, 400, 500, 600, 700, 800, 900)
 MORE_THAN: Final = 3
 """Cores that are taken by the server, a master and one worker."""
 SHARES_SPARE, SHARES_ONE_CORE = (1.0, 1.5, 1.7, 2.0), (0.4, 0.6, 0.8, 1.0, 1.2)
