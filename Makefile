@@ -8,8 +8,9 @@ BIN    := $(VENV)/bin
 PEERS  := .venv-bench/.lock-$(shell cksum < integration/runs/bench/requirements.lock | tr ' ' '-')
 ARGS   ?=
 SEED   ?= 1
+BASE   ?= origin/main
 
-.PHONY: load test report capacity holds bench bench-tools apart mutate check lint types contracts format setup lock clean
+.PHONY: load test report capacity compare holds bench bench-tools apart mutate check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -24,6 +25,10 @@ report: $(STAMP)
 # The largest load within the objectives; another one: make capacity ARGS="--objective 'gap_ms p99 < 60' -t 300s"
 capacity: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless --find-capacity -u 400 -t 120s --objective 'ttft_ms p95 < 500' $(ARGS)
+
+# Whether the working tree streams worse than a commit: make compare BASE=HEAD~1 ARGS="-t 90s"
+compare: $(STAMP)
+	$(BIN)/locust -f locustfile.py --headless --base $(BASE) $(ARGS)
 
 # Kill loops, repetitions and long waits; not part of the checks.
 holds: $(STAMP)

@@ -7,7 +7,6 @@ and only then what is rendered from it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,20 +15,18 @@ from load.errors import ExitCode, InvalidRun
 from load.joint import findings as joint_findings
 from load.joint import join, summarise
 from load.loadrun import LoadRun
-from load.report import console, render
 from load.report.capacity import capacity_of
-from load.report.document import build
 from load.report.facts import RunFacts, TargetFacts
 from load.report.paths import summary_of
-from load.report.recorder import write_recording
 from load.target.config import ROOT
 from load.target.journal import Journal
 from load.target.overhead import stored_overhead
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.rows import read_executions
+from load.telling import invalid, tell, write_recordings
 from load.verdict.behaviour import missing, undeclared, unreached
 from load.verdict.capacity import findings as unanswered
-from load.verdict.judge import Finding, Verdict, judge
+from load.verdict.judge import Finding, Verdict
 from load.verdict.reconcile import Reconciled, Stored, reconcile
 from load.verdict.reconcile import findings as differences
 from load.verdict.rules import Rules
@@ -54,7 +51,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     except InvalidRun as error:
         journal = None
         if not run.provider_died:
-            findings.append(_invalid(str(error)))
+            findings.append(invalid(str(error)))
     if journal is not None:
         run.ledger.kept.book(run.ledger.run, journal.entries)
     if run.search is not None:
@@ -67,7 +64,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         findings.extend(differences(reconciled))
     coverage, absent = _coverage(run)
     if absent and run.options.host is None and run.options.coverage != "off":
-        findings.append(_invalid(f"selfcheck: {absent}"))
+        findings.append(invalid(f"selfcheck: {absent}"))
     joint = join(
         run.folder, coverage, run.rules, began_ns=run.began_ns, users=run.users, told=run.ledger.outcomes.told
     )
@@ -79,12 +76,6 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     results = run.results() if whole or run.search is not None else ()
     if run.search is None:
         findings.extend(missed(results))
-    run.verdict = judge(findings, run.options.undecided)
-    log = None if run.target is None else run.target.log
-    recordings = {}
-    for stream_id, frames in run.ledger.recordings.items():
-        with suppress(OSError):  # a full disk shows again at run.json, and is named there
-            recordings[stream_id] = write_recording(run.folder, stream_id, frames, log)
     windows = run.ledger.windows
     facts = RunFacts(
         options=run.options,
@@ -106,7 +97,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         together=summarise(joint, coverage, run.rules, len(run.ledger.outcomes.scenarios)),
         coverage_absent=absent,
         undisturbed=run.undisturbed,
-        recordings=recordings,
+        recordings=write_recordings(run),
         rows_dropped=run.rows.dropped,
         needed=run.needed(),
         not_checkable=run.not_checkable,
@@ -116,18 +107,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         window_order=() if windows is None else windows.kinds,
         window_s=None if windows is None or windows.endless else round(windows.length_ns / 1e9, 3),
     )
-    document = build(facts, run.ledger.run, run.ledger.outcomes, run.verdict)
-    console.show(document, run.folder)
-    try:
-        render.write_document(run.folder, document, plain)
-        failures = render.render_all(run.folder, document, plain)
-    except OSError as error:
-        failures = (f"{run.folder / 'run.json'}: {error.strerror}",)
-    if failures:
-        for failure in failures:
-            console.say(failure)
-        run.verdict = judge([*findings, *(_invalid(f"not written: {failure}") for failure in failures)])
-    return run.verdict
+    return tell(run, findings, facts, plain)
 
 
 def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
@@ -137,7 +117,7 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
         yield Finding(ExitCode.TARGET_DOWN, None, None, None, None, run.gone)
     if run.provider_died is not None:
         # Every chat fails without it, and none of them is the target's fault.
-        yield _invalid(f"{run.provider_died}; it is a part of the instrument")
+        yield invalid(f"{run.provider_died}; it is a part of the instrument")
         return
     yield from undeclared(run.ledger.outcomes, run.reproduce, overloaded=run.search is not None)
     yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
@@ -157,13 +137,9 @@ def _findings(run: LoadRun, *, interrupted: bool) -> Iterator[Finding]:
             stall_ns=run.limits.stall_ns,
         )
     for problem in () if run.crew is None else run.crew.problems():
-        yield _invalid(f"incomplete: {problem}")
+        yield invalid(f"incomplete: {problem}")
     for defect in dict.fromkeys(run.ledger.defects):
-        yield _invalid(f"a defect in the instrument: {defect}")
-
-
-def _invalid(reason: str) -> Finding:
-    return Finding(ExitCode.INVALID, None, None, None, None, reason)
+        yield invalid(f"a defect in the instrument: {defect}")
 
 
 def _reconciled(run: LoadRun, journal: Journal | None) -> Reconciled | None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from load.compared import Compared
 from load.drivers.clock import CLOCK
 from load.metrics.run import STEADY, Health
 from load.metrics.tally import Tally
@@ -53,7 +54,7 @@ class LoadRun:
     many there were to choose from. before: what the target held when nobody had come, None where we may not
     look. verdict: None until `conclude`. gone: why the target counts as down, None while it does not.
     expected_to_end: it was told to stop. crew: the workers that measured for it, None where this process
-    does. search: for a capacity, None in any other run.
+    does. search: for a capacity, compared: two servers; None in any other run.
     """
 
     options: Options
@@ -80,6 +81,7 @@ class LoadRun:
     expected_to_end: bool = False
     crew: Crew | None = None
     search: Search | None = None
+    compared: Compared | None = None
     _started_ns: int = field(default_factory=time.perf_counter_ns)
     _usage: resource.struct_rusage = field(default_factory=lambda: resource.getrusage(resource.RUSAGE_SELF))
 
@@ -149,6 +151,12 @@ class LoadRun:
             where = f" --host {options.host} --token-env {options.token_env}"
             where += "" if options.tls_ca is None else f" --tls-ca {shlex.quote(str(options.tls_ca))}"
             where += " --insecure" if options.insecure else ""
+        if options.is_paired:
+            named = {"base": options.base, "base-app": options.base_app, "base-host": options.base_host}
+            base = "".join(
+                f" --{name} {_braced(shlex.quote(value))}" for name, value in named.items() if value
+            )
+            return f"locust -f locustfile.py --headless{base} --seed {options.seed}{where}"
         for_s = "" if options.run_time_s is None else f" -t {options.run_time_s:g}s"
         crowd = f"-u {options.users}"
         if options.is_open:
@@ -249,3 +257,8 @@ class LoadRun:
         health.involuntary_switches += usage.ru_nivcsw - self._usage.ru_nivcsw
         health.processes += 1
         return health
+
+
+def _braced(text: str) -> str:
+    """What `format` gives back as it is: `HEAD@{1}` names a commit."""
+    return text.replace("{", "{{").replace("}", "}}")

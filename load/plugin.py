@@ -35,9 +35,11 @@ from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from load.beside import gauge, tend, watch
+from load.comparing import Comparing, prepare_comparison
 from load.conclude import conclude
 from load.crewed import await_reports, leave_without_parent, take_part, tell_facts
 from load.crowd import MOST_WALKERS, arrive, crowd, weigh
+from load.decide import conclude_comparison
 from load.distributed import (
     FACTS,
     HALT,
@@ -51,7 +53,7 @@ from load.distributed import (
     windows_of,
 )
 from load.drivers.tls import TRUST
-from load.errors import ExitCode, LoadError, LocalFault, TargetDown, UsageError
+from load.errors import ExitCode, InvalidRun, LoadError, LocalFault, TargetDown, UsageError
 from load.front import announce, check_port, exiting, leave, one_at_a_time
 from load.loadrun import LoadRun
 from load.options import Options, Rate, add_options, read_options
@@ -62,6 +64,7 @@ from load.scenarios.ending import Ending
 from load.scenarios.failures import ROWS, Failures
 from load.scenarios.numbers import Numbers
 from load.scenarios.own import Own, read_bundled_rules, read_own
+from load.scenarios.paired import USERS, PairedUser
 from load.scenarios.planned import kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
 from load.scenarios.replay import read_offsets
@@ -75,10 +78,13 @@ from load.verdict.objective import Objective, read_objective
 from load.verdict.search import Search, of_a_step
 
 WATCH_S = 0.5
+PAIRED = replace(DEFAULTS, users=USERS, spawn_rate=100, run_time="60s")
+"""Of a comparison: who speaks in a block, and the load of all blocks together."""
 OPEN_SPAWN_RATE = 100.0
 """In open load nobody comes with his first stream: users wait for arrivals."""
 WORKERS_S = 60.0
 """So long workers are waited for; --expect-workers-max-wait says otherwise."""
+NOT_PAIRED_IN_THE_WEB_UI = "--base: only with --headless; a comparison says itself when it ends"
 NOT_IN_THE_WEB_UI = "--find-capacity: only with --headless; the web UI sets the users itself"
 EVERYBODY_STARTS = "never_started count < 1"
 
@@ -114,6 +120,7 @@ class Plugin:
         self.interrupted = False
         self.quitting = False
         self.feeding: gevent.Greenlet[..., None] | None = None
+        self.comparing: Comparing | None = None
         self.began_ns = 0
         self.lock = threading.RLock()
         self.environment: Environment
@@ -121,7 +128,7 @@ class Plugin:
     # -- listeners
 
     def on_parser(self, parser: ArgumentParser, **_: Any) -> None:
-        add_options(parser, DEFAULTS)
+        add_options(parser, PAIRED if any(word.startswith("--base") for word in sys.argv) else DEFAULTS)
         parser.set_defaults(loglevel="WARNING")
         if any(word.startswith("--processes") for word in sys.argv):
             # Of their own, or the workers of a second run would come to the master of the first.
@@ -137,6 +144,8 @@ class Plugin:
                 self.begin_worker(runner)
                 return
             options = self.options()
+            if options.is_paired and web_ui is not None:
+                raise UsageError(NOT_PAIRED_IN_THE_WEB_UI)
             if options.find_capacity and web_ui is not None:
                 raise UsageError(NOT_IN_THE_WEB_UI)
             if environment.shape_class is not None:
@@ -176,6 +185,10 @@ class Plugin:
             return
         self.began_ns = time.perf_counter_ns()
         AgentUser.session = self.run.session
+        if self.comparing is not None:
+            gevent.spawn(gauge, self.run)
+            self.comparing.go(self.stop_test)
+            return
         gevent.spawn(watch, self.run, self.runner, self.stop_test)
         if isinstance(self.runner, MasterRunner):
             for worker in self.runner.clients.all:
@@ -202,6 +215,8 @@ class Plugin:
         session = self.session
         if session is not None and session.ledger.steady_until_ns is None:
             session.ledger.steady_until_ns = time.perf_counter_ns()
+            if self.comparing is not None:
+                self.comparing.stop()
             if self.feeding is not None:
                 self.feeding.kill()
             if session.pool is not None:
@@ -400,11 +415,14 @@ class Plugin:
 
     def begin(self, options: Options) -> None:
         """PREPARED. Whatever fails leaves nothing running."""
-        self.run = self.feeding = None
+        self.run = self.feeding = self.comparing = None
         if options.find_capacity and self.environment.web_ui is not None:
             # Its form has brought as many users as it says before anybody could ask for fewer.
             raise UsageError(NOT_IN_THE_WEB_UI)
         run = LoadRun.create(options)
+        if options.is_paired:
+            self.begin_comparison(run)
+            return
         coming = () if self.own is None else self.own.coming(options.failures)
         given = self.parsed.mix != DEFAULTS.mix
 
@@ -448,6 +466,17 @@ class Plugin:
         self.began_ns = 0
         self.run = run
 
+    def begin_comparison(self, run: LoadRun) -> None:
+        """PREPARED, with both arms."""
+        try:
+            self.comparing = prepare_comparison(run, self.own)
+        except BaseException as error:
+            run.discard(keep_log=isinstance(error, TargetDown | InvalidRun))
+            raise
+        self.parsed.run_time = None  # it is the budget of load, and Locust's would be that of the whole run
+        self.environment.user_classes = [PairedUser]
+        self.run = run
+
     def feed(self, session: Session, began_ns: int, rate: Rate | None) -> None:
         """Lets the arrivals of open load come; rate: None for those of a trace."""
         self.feeding = gevent.spawn(
@@ -470,6 +499,9 @@ class Plugin:
             if run is None:
                 return None
             if run.verdict is None:
+                if self.comparing is not None:
+                    self.comparing.close()
+                    return conclude_comparison(run, interrupted=self.interrupted).exit_code
                 if run.may_end_together and run.before is not None and not self.interrupted:
                     run.ledger.outcomes.rows |= Ending.ROWS
                     Ending(self.environment).end(run.locks, run.before, run.signal_target)

@@ -54,7 +54,8 @@ class Options:
     `app_dir`. tls_ca: the authority that is believed, None for those of the system. config, app: what
     describes a target of the user's own. protocol: None for that of the bundled backend. scenarios: empty for
     all. mix: weight of each scenario, empty for the profile's. max_in_flight: None for as many as users.
-    find_capacity: users, or the rate, are the most that may come.
+    find_capacity: users, or the rate, are the most that may come. base, base_app, base_host: what is compared
+    with, one of them at most. selfcheck: whether a comparison would find what it should.
     """
 
     users: int
@@ -88,6 +89,15 @@ class Options:
     max_in_flight: int | None = None
     stages: tuple[Stage, ...] = ()
     find_capacity: bool = False
+    base: str | None = None
+    base_app: str | None = None
+    base_host: str | None = None
+    selfcheck: bool = False
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether two servers are compared."""
+        return self.selfcheck or any((self.base, self.base_app, self.base_host))
 
     @property
     def is_open(self) -> bool:

@@ -25,6 +25,38 @@ def check_target(parsed: argparse.Namespace, host: str | None) -> None:
         raise UsageError(f"--cov-source {parsed.cov_source}: only with --app; --config has its own source")
 
 
+def check_base(parsed: argparse.Namespace, host: str | None) -> None:
+    """That a comparison has one base, and that nothing else says what its load is."""
+    named = {"base": parsed.base, "base-app": parsed.base_app, "base-host": parsed.base_host}
+    given = [f"--{name} {value}" for name, value in named.items() if value]
+    if not given:
+        return
+    base = given[0]
+    if len(given) > 1:
+        raise UsageError(f"{base} and {given[1]} name two bases; drop one")
+    if parsed.base_host and not parsed.base_host.startswith(("http://", "https://")):
+        raise UsageError(f"{base}: must start with http:// or https://")
+    if parsed.base_host and not host:
+        raise UsageError(f"{base}: compares two servers that run; name the other with --host")
+    if host and not parsed.base_host:
+        raise UsageError(
+            f"{base} starts both servers; drop --host {host}, or name the other with --base-host"
+        )
+    for name in ("processes", "master", "worker"):
+        if getattr(parsed, name, None):
+            raise UsageError(f"--base compares two servers from one generator; drop --{name}")
+    for name in ("stages", "rate", "replay", "find_capacity"):
+        if getattr(parsed, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{base}: the blocks of a comparison are its load; drop {option}")
+    if parsed.objective:
+        raise UsageError(
+            f"{base}: objectives are not judged, blocks are not the profile's load; drop --objective"
+        )
+    if parsed.coverage == "branch":
+        raise UsageError(f"{base}: nothing is covered in a comparison; drop --coverage branch")
+
+
 def check_load(parsed: argparse.Namespace) -> None:
     """That one thing says how many streams come."""
     given = [name for name in ("rate", "replay", "stages") if getattr(parsed, name)]

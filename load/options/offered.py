@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     )
     add("--cov-source", default="", metavar="NAME,…", help="with --app: packages whose lines are measured")
     add("--protocol", default="", metavar="NAME", help="what --app or --host speaks: openai, agentchat, …")
-    add("--model", default="", metavar="NAME", help="with --protocol: the model that requests name")
+    add("--model", default="", metavar="NAME", help="with --protocol or --base: the model that requests name")
     add("--scenarios", default="", metavar="FILE", help="Python files with users of your own")
     add(
         "--coverage",
@@ -84,6 +84,9 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         default=False,
         help="the largest load within the objectives; -u or --rate is the most that may come",
     )
+    add("--base", default="", metavar="REF", help="compare the working tree with this commit")
+    add("--base-app", default="", metavar="MODULE:APP", help="compare with another app of the same folder")
+    add("--base-host", default="", metavar="URL", help="with --host: compare with another running server")
     add("--think-s", default="", metavar="S", help="mean time between two starts of a user")
     add("--reports", default="reports", metavar="DIR", help="where each run leaves its folder")
     add(

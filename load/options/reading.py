@@ -7,7 +7,7 @@ from pathlib import Path
 
 from load.errors import UsageError
 from load.options.asked import Defaults, Options, Stage
-from load.options.excluded import check_load, check_search, check_target
+from load.options.excluded import check_base, check_load, check_search, check_target
 from load.options.offered import ARRIVALS, COVERAGE, FAILURES, PROTOCOLS, UNDECIDED
 from load.options.values import (
     listed,
@@ -46,6 +46,7 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
             raise UsageError(f"--scenarios {file}: no such file")
     check_target(parsed, host)
     check_load(parsed)
+    check_base(parsed, host)
     check_search(parsed)
     return Options(
         users=users,
@@ -83,6 +84,9 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         max_in_flight=_max_in_flight(parsed),
         stages=stages,
         find_capacity=parsed.find_capacity,
+        base=parsed.base or None,
+        base_app=parsed.base_app or None,
+        base_host=parsed.base_host.strip() or None,
     )
 
 

@@ -27,7 +27,7 @@ def undeclared(outcomes: Outcomes, reproduce: str, *, overloaded: bool = False) 
     to send something wrong is not.
     """
     found = [
-        (kind.count, _undeclared(name, outcome, kind, reproduce))
+        (kind.count, undeclared_kind(name, outcome, kind, reproduce))
         for name, outcome in outcomes.scenarios.items()
         for kind in outcome.unexpected.values()
         if not overloaded or kind.seen.startswith(TerminalState.BROKEN.name) or WITH_BREAKS in kind.seen
@@ -35,7 +35,8 @@ def undeclared(outcomes: Outcomes, reproduce: str, *, overloaded: bool = False) 
     return [finding for _, finding in sorted(found, key=lambda pair: -pair[0])]
 
 
-def _undeclared(name: str, outcome: Outcome, kind: Unexpected, reproduce: str) -> Finding:
+def undeclared_kind(name: str, outcome: Outcome, kind: Unexpected, reproduce: str) -> Finding:
+    """The finding for one kind of ending of a scenario."""
     streams = "stream" if outcome.total == 1 else "streams"
     return Finding(
         kind=ExitCode.BEHAVIOUR,
