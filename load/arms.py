@@ -82,12 +82,16 @@ class Arms:
         self._trace = trace
         self._set_up: dict[str, tuple[Path, tuple[str, ...]]] = {}
         self._lives = 0
+        self._fresh: Mapping[str, str] | None = None
 
     def start(self, models: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Server]:
         """Both arms anew, side by side. models: for those whose provider answers otherwise now.
 
         Raises TargetDown where head does not start, InvalidRun where base does not.
         """
+        fresh, self._fresh = self._fresh, None
+        if fresh == models:
+            return {name: self.running[name].server for name in ARMS}
         self.stop()
         self._lives += 1
         started = _both({name: partial(self._start, name, models.get(name, "")) for name in ARMS})
@@ -115,12 +119,14 @@ class Arms:
                 raise named(name, TargetDown(str(death)))
 
     def try_both(self) -> None:
-        """A stream of each arm, answered as its protocol says. Raises as `start`."""
+        """A stream of each arm, answered as its protocol says; the next `start` may take them as they are.
+        Raises as `start`."""
         for name in (HEAD, BASE):
             try:
                 _try(self.running[name].server)
             except LoadError as error:
                 raise named(name, error) from error
+        self._fresh = {}
 
     # -- one arm
 

@@ -1,6 +1,6 @@
 """The users of a comparison: each speaks to both arms in turn, with the same words.
 
-A block is 16 users with three streams each, one behind the other, on one arm. The first word of a message
+A block is twelve users with three streams each, one behind the other, on one arm. The first word of a message
 is drawn from the run, the round, the user and the number of the stream; the scripted provider draws its pace
 from that word alone, so that a stream and its twin on the other arm differ by the two servers and by chance.
 """
@@ -27,9 +27,10 @@ from load.scenarios.expect import DONE
 BASE: Final = "base"
 HEAD: Final = "head"
 ARMS: Final = (BASE, HEAD)
-USERS: Final = 16
+USERS: Final = 12
 STREAMS: Final = 3
-MOST_SHIFT_S: Final = 0.025
+MOST_SHIFT_S: Final = 0.1
+"""About the length of a stream: users who begin together would queue, and measure the queue."""
 DIGITS: Final = 12
 STALL_MS: Final = 75
 _S: Final = 1_000_000_000
