@@ -10,7 +10,7 @@ ARGS   ?=
 SEED   ?= 1
 BASE   ?= origin/main
 
-.PHONY: load test report capacity compare holds bench bench-tools apart mutate check lint types contracts format setup lock clean
+.PHONY: load test report capacity compare holds bench bench-tools apart mutate aa planted noisy check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -61,6 +61,10 @@ apart: $(STAMP)
 # Sixty error sites of the backend, each made wrong; goes on where it was stopped: make mutate SEED=2 ARGS=--load
 mutate: $(STAMP)
 	$(BIN)/python -m integration.mutate --seed $(SEED) $(ARGS)
+
+# Real comparisons, a line each in docs/evidence; go on where they were stopped: make planted ONLY=ttft_10 N=40
+aa planted noisy: $(STAMP)
+	$(BIN)/python -m integration.evidence $@ $(if $(N),-n $(N)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 check: lint types contracts test
 
