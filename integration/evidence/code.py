@@ -16,8 +16,10 @@ DECIDING: Final = (
     "load/verdict/comparison.py",
     "load/scenarios/paired.py",
     "load/scenarios/rounds.py",
+    "load/scenarios/blocks.py",
+    "load/scenarios/barrier.py",
+    "load/target/noise.py",
     "load/arms.py",
-    "load/comparing.py",
 )
 
 
