@@ -19,7 +19,6 @@ DECIDING: Final = (
     "load/scenarios/blocks.py",
     "load/scenarios/barrier.py",
     "load/target/noise.py",
-    "load/arms.py",
 )
 
 
