@@ -1,4 +1,4 @@
-"""`python -m integration.evidence.busy SEED`: keeps one processor busy for half of the time, until it is ended.
+"""`python -m integration.evidence.busy SEED`: keeps a processor busy for half of the time.
 
 Two with the same seed are busy at about the same time. Times are drawn, so that no rhythm of a comparison
 meets them.

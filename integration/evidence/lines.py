@@ -39,10 +39,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One comparison. number: from 1, of its case and code. code: hash of what decided. first: before, answer:
-    after the confirmation. exit_code, exit_warn: with `--undecided fail` and `warn`. findings: kind, scenario
-    and reason. load_s: of all comparisons of the run; job_s: from start to end of the process. runs: rounds
-    by name of the comparison, packed."""
+    """One comparison. number: from 1, of its case and code. code: hash of what decided. first: before,
+    answer: after the confirmation. exit_code, exit_warn: with `--undecided fail` and `warn`. findings: kind,
+    scenario and reason. load_s: of all comparisons of the run; job_s: from start to end of the process. runs:
+    rounds by name of the comparison, packed."""
 
     case: str
     number: int

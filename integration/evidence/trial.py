@@ -36,8 +36,8 @@ class TrialError(Exception):
 
 
 def compared(case: Case, number: int) -> Line:
-    """Really run. Raises TrialError where it was refused before it began; after KeyboardInterrupt nothing of it
-    goes on."""
+    """Really run. Raises TrialError where it was refused before it began; after KeyboardInterrupt nothing of
+    it goes on."""
     with tempfile.TemporaryDirectory(prefix="evidence-", ignore_cleanup_errors=True) as folder:
         tree = Path(folder) / "tree"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(tree)], check=True)
