@@ -10,7 +10,7 @@ ARGS   ?=
 SEED   ?= 1
 BASE   ?= origin/main
 
-.PHONY: load test report capacity compare holds bench bench-tools apart mutate aa planted noisy check lint types contracts format setup lock clean
+.PHONY: load test report capacity compare selfcheck holds bench bench-tools apart mutate aa planted noisy check lint types contracts format setup lock clean
 
 load: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless $(ARGS)
@@ -29,6 +29,10 @@ capacity: $(STAMP)
 # Whether the working tree streams worse than a commit: make compare BASE=HEAD~1 ARGS="-t 90s"
 compare: $(STAMP)
 	$(BIN)/locust -f locustfile.py --headless --base $(BASE) $(ARGS)
+
+# Whether a comparison on this machine finds what is planted, and nothing else
+selfcheck: $(STAMP)
+	$(BIN)/locust -f locustfile.py --headless --selfcheck $(ARGS)
 
 # Kill loops, repetitions and long waits; not part of the checks.
 holds: $(STAMP)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import gevent
@@ -27,16 +28,24 @@ from load.scenarios.accounts import Accounts, Auth
 from load.scenarios.barrier import Barrier
 from load.scenarios.base import Session
 from load.scenarios.own import Own
-from load.scenarios.paired import ARMS, LIMITS, Course, PairedUser, Task
+from load.scenarios.paired import ARMS, HEAD, LIMITS, MODEL, Course, PairedUser, Task
 from load.scenarios.prompts import Conversation, PromptSource, load_prompts
 from load.scenarios.rounds import Asking, Ended, Rounds
 from load.scenarios.walk import Walk
 from load.target.journal import Following
 from load.verdict.compare import Outcome
 from load.verdict.comparison import CONFIRMATION, FIRST, Comparison
+from load.verdict.selfcheck import LATE, STALLS
 from load.verdict.wording import effect_text
 
 LEAST_CONFIRMATION_S: Final = 30.0
+PLANTED: Final = MappingProxyType(
+    {
+        LATE: MODEL.replace("ttft=25", "ttft=27.5"),
+        STALLS: f"{MODEL},fail=pause@6,p=.01",
+    }
+)
+"""What answers head in the comparisons of a selfcheck."""
 PROGRESS_S: Final = 5.0
 
 
@@ -80,7 +89,10 @@ class Comparing:
         CLOCK.drain()
         try:
             first = rounds.compare(Asking(FIRST, budget_s))
-            if first.decision is not None and first.decision.verdict is Outcome.REGRESSED:
+            if self.run.options.selfcheck:
+                for name, model in PLANTED.items():
+                    rounds.compare(Asking(name, budget_s, {HEAD: model}))
+            elif first.decision is not None and first.decision.verdict is Outcome.REGRESSED:
                 say("REGRESSED so far; once more, with fresh processes and other words, to confirm it")
                 rounds.compare(Asking(CONFIRMATION, max(LEAST_CONFIRMATION_S, first.load_s)))
         finally:

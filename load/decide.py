@@ -13,6 +13,7 @@ from load.loadrun import LoadRun
 from load.metrics.tally import Tally
 from load.report.facts import RunFacts, TargetFacts
 from load.telling import invalid, tell, write_recordings
+from load.verdict import selfcheck
 from load.verdict.behaviour import missing
 from load.verdict.breaks import breaks, mended
 from load.verdict.comparison import decide_again, joined
@@ -37,7 +38,10 @@ def conclude_comparison(run: LoadRun, *, interrupted: bool) -> Verdict:
             cpu_s = round(run.provider.end(run.folder).cpu_s, 3)
     findings = list(_findings(run, run.compared, interrupted=interrupted))
     arms = run.compared.arms
-    arms = replace(arms, notes=(*arms.notes, *mended(run.ledger.outcomes, run.compared.scenario)))
+    notes = [*arms.notes, *mended(run.ledger.outcomes, run.compared.scenario)]
+    if run.options.selfcheck:
+        notes += selfcheck.notes(decide_again(run.compared.lines))
+    arms = replace(arms, notes=tuple(notes))
     facts = RunFacts(
         options=run.options,
         target=_target(run, run.compared),
@@ -78,10 +82,13 @@ def _findings(run: LoadRun, compared: Compared, *, interrupted: bool) -> Iterato
         yield invalid(f"a defect in the instrument: {defect}")
     if compared.rows.failure is not None:
         yield invalid(f"not written: {compared.rows.failure}")
-    decision = joined(decide_again(compared.lines))
-    if decision is not None:
+    found = decide_again(compared.lines)
+    decision = joined(found)
+    if run.options.selfcheck:
+        yield from selfcheck.findings(found)
+    elif decision is not None:
         yield from decided(decision, run.reproduce.format(scenario=compared.scenario))
-    elif not interrupted and failure is None:
+    if decision is None and not interrupted and failure is None:
         yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
         yield invalid(NO_DECISION)
 

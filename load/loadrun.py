@@ -153,7 +153,8 @@ class LoadRun:
             where += " --insecure" if options.insecure else ""
         if options.is_paired:
             named = {"base": options.base, "base-app": options.base_app, "base-host": options.base_host}
-            base = "".join(
+            selfcheck = " --selfcheck" if options.selfcheck else ""
+            base = selfcheck + "".join(
                 f" --{name} {_braced(shlex.quote(value))}" for name, value in named.items() if value
             )
             return f"locust -f locustfile.py --headless{base} --seed {options.seed}{where}"

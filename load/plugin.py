@@ -84,7 +84,9 @@ OPEN_SPAWN_RATE = 100.0
 """In open load nobody comes with his first stream: users wait for arrivals."""
 WORKERS_S = 60.0
 """So long workers are waited for; --expect-workers-max-wait says otherwise."""
-NOT_PAIRED_IN_THE_WEB_UI = "--base: only with --headless; a comparison says itself when it ends"
+NOT_PAIRED_IN_THE_WEB_UI = (
+    "--base and --selfcheck: only with --headless; a comparison says itself when it ends"
+)
 NOT_IN_THE_WEB_UI = "--find-capacity: only with --headless; the web UI sets the users itself"
 EVERYBODY_STARTS = "never_started count < 1"
 
@@ -128,7 +130,8 @@ class Plugin:
     # -- listeners
 
     def on_parser(self, parser: ArgumentParser, **_: Any) -> None:
-        add_options(parser, PAIRED if any(word.startswith("--base") for word in sys.argv) else DEFAULTS)
+        paired = any(word.startswith(("--base", "--selfcheck")) for word in sys.argv)
+        add_options(parser, PAIRED if paired else DEFAULTS)
         parser.set_defaults(loglevel="WARNING")
         if any(word.startswith("--processes") for word in sys.argv):
             # Of their own, or the workers of a second run would come to the master of the first.

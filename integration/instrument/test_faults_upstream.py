@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -128,6 +129,17 @@ def test_an_end_without_a_marker(upstream: httpx2.Client) -> None:
 
     assert len(deltas(response)) == 3
     assert "[DONE]" not in events(response)
+
+
+def test_an_answer_with_a_pause(upstream: httpx2.Client) -> None:
+    """All text comes, the third delta 100 ms later."""
+    model = "sim:ttft=1,n=4,gap=1,fail=pause@2,tag=pausing"
+    response = ask(upstream, model)
+    written_ns = journal(upstream, model)[-1]["written_ns"]
+    gaps_ms = [(after - before) / 1e6 for before, after in itertools.pairwise(written_ns)]
+
+    assert len(deltas(response)) == 4
+    assert [gap_ms >= 100 for gap_ms in gaps_ms] == [False, True, False]
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncate"])

@@ -29,6 +29,7 @@ def check_base(parsed: argparse.Namespace, host: str | None) -> None:
     """That a comparison has one base, and that nothing else says what its load is."""
     named = {"base": parsed.base, "base-app": parsed.base_app, "base-host": parsed.base_host}
     given = [f"--{name} {value}" for name, value in named.items() if value]
+    given += ["--selfcheck"] if parsed.selfcheck else []
     if not given:
         return
     base = given[0]
@@ -44,7 +45,7 @@ def check_base(parsed: argparse.Namespace, host: str | None) -> None:
         )
     for name in ("processes", "master", "worker"):
         if getattr(parsed, name, None):
-            raise UsageError(f"--base compares two servers from one generator; drop --{name}")
+            raise UsageError(f"{base.split()[0]} compares two servers from one generator; drop --{name}")
     for name in ("stages", "rate", "replay", "find_capacity"):
         if getattr(parsed, name):
             option = f"--{name.replace('_', '-')}"

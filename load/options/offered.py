@@ -87,6 +87,12 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
     add("--base", default="", metavar="REF", help="compare the working tree with this commit")
     add("--base-app", default="", metavar="MODULE:APP", help="compare with another app of the same folder")
     add("--base-host", default="", metavar="URL", help="with --host: compare with another running server")
+    add(
+        "--selfcheck",
+        action="store_true",
+        default=False,
+        help="whether a comparison on this machine finds what it should, and nothing else",
+    )
     add("--think-s", default="", metavar="S", help="mean time between two starts of a user")
     add("--reports", default="reports", metavar="DIR", help="where each run leaves its folder")
     add(

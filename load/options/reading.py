@@ -84,6 +84,7 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         max_in_flight=_max_in_flight(parsed),
         stages=stages,
         find_capacity=parsed.find_capacity,
+        selfcheck=parsed.selfcheck,
         base=parsed.base or None,
         base_app=parsed.base_app or None,
         base_host=parsed.base_host.strip() or None,

@@ -8,7 +8,8 @@
     fail, p     `KIND` or `KIND@k`: after k deltas, with probability p
 
 Kinds: a status · `once-` and a status (the first request of this name) · stall · comments · roles · reset
-· fin · truncate · nodone · badjson · errorevent · flood · split. A leading `fb/` or `brk/` is ignored.
+· fin · truncate · nodone · badjson · errorevent · flood · pause (100 ms) · split. A leading `fb/` or `brk/`
+is ignored.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from load.faults.upstream.wanted import Wanted
 LONGEST: Final = 100_000
 """Operations of what goes on "for ever"."""
 EVERY_MS: Final = 100
+PAUSE_MS: Final = 100
 KINDS: Final = frozenset(
     (
         "stall",
@@ -38,6 +40,7 @@ KINDS: Final = frozenset(
         "badjson",
         "errorevent",
         "flood",
+        "pause",
         "split",
     )
 )
@@ -115,7 +118,7 @@ def script_of(asked: Wanted, *, seen: bool) -> Iterator[Operation]:
     for number in range(limit):
         if breaks and number == sim.after and breaks not in ("nodone", "split"):
             yield from _break(breaks)
-            if breaks not in ("comments", "roles", "flood"):
+            if breaks not in ("comments", "roles", "flood", "pause"):
                 return
         spread = _spread(draw, sim.jit)
         yield "sleep", (sim.ttft if number == 0 else sim.gap) * spread
@@ -149,6 +152,7 @@ def _break(kind: str) -> Iterator[Operation]:
         "comments": [("repeat", LONGEST, [("comment",), ("sleep", EVERY_MS)])],
         "roles": [("repeat", LONGEST, [("role",), ("sleep", EVERY_MS)])],
         "flood": [("repeat", LONGEST, [("delta", "flood ")])],
+        "pause": [("sleep", PAUSE_MS)],
     }
     yield from ways[kind]
 
