@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,12 @@ from load.report.facts import RunFacts, TargetFacts
 from load.report.provenance import Provenance
 from load.target.parts import CoverageSummary
 from load.verdict.behaviour import Needed
+from load.verdict.comparison import BlockLine, decide_again, joined
+from load.verdict.decided import Arms, comparison_json
 from load.verdict.judge import Finding, judge
 from load.verdict.objective import read_objective
 from load.verdict.slo import Decision, Result
+from load.verdict.wording import findings as worse
 
 MS = 1_000_000
 
@@ -188,6 +192,43 @@ def red() -> Document:
     """One broken stream, its frames kept."""
     facts = replace(FACTS, recordings={"exe_1": "findings/exe_1.ndjson"}, objectives=(MET,))
     return document(facts=facts, findings=(BROKEN,))
+
+
+ARMS = Arms(
+    "origin/main (1a2b3c4)",
+    "working tree",
+    "seed",
+    restarted=True,
+    notes=("origin/main is 2 commits ahead of where the working tree left it.",),
+)
+COMPARE = "make compare BASE=origin/main"
+
+
+def comparing(lines: Sequence[BlockLine], *, undecided: str = "fail", arms: Arms = ARMS) -> Document:
+    """The document of a comparison that left these blocks."""
+    run, outcomes = Run(), Outcomes()
+    for arm in ("base", "head"):
+        streams = sum(line.n for line in lines if line.arm == arm)
+        tally = run.tally(f"{arm} chat_ws", CLEAN)
+        tally.by_terminal = {"DONE": streams}
+        tally.good, tally.chunks = streams, 12 * streams
+        outcome = outcomes.declare(f"{arm} chat_ws", "DONE")
+        outcome.total = outcome.as_expected = streams
+    run.health.lateness.add(MS // 5, 12_000)
+    run.health.reads, run.health.processes = 12_000, 1
+    run.health.cpu_ns, run.health.wall_ns = 9_000 * MS, 60_000 * MS
+    decision = joined(decide_again(lines))
+    found = () if decision is None else tuple(worse(decision, COMPARE))
+    facts = replace(
+        FACTS,
+        options=replace(OPTIONS, users=12, undecided=undecided),
+        comparison=comparison_json(arms, lines),
+        coverage=None,
+        coverage_absent="a comparison measures none",
+        needed=(),
+        undisturbed=(),
+    )
+    return build(facts, run, outcomes, judge(found, undecided))
 
 
 def show_red() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Tone: TypeAlias = Literal["", "good", "bad", "sum"]
 
@@ -19,13 +19,42 @@ class Column:
     whole: bool = False
 
 
+WIDTH: Final = 2.5
+"""Half of a drawing, in harms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An effect with its interval, drawn against what is ignored and what is a harm; all per cent.
+
+    Each drawing has its own scale, so that the margins of all lines stand below each other.
+    """
+
+    effect: float
+    low: float
+    high: float
+    ignore: float
+    harm: float
+
+    def place(self, percent: float) -> float:
+        """Where it is drawn, 0 left to 100 right; what lies outside, at the edge."""
+        return round(min(100.0, max(0.0, 50 + 50 * percent / (WIDTH * self.harm))), 2)
+
+    @property
+    def told(self) -> str:
+        """For those who cannot see it."""
+        return f"{self.low:+.1f} % to {self.high:+.1f} %; ignored below {self.ignore:.3g} %"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table. aside: nothing to see here; left out where room is short."""
+    """One line of a table. aside: nothing to see here; left out where room is short. interval: drawn behind
+    the cells, where the page can."""
 
     cells: tuple[str, ...]
     tone: Tone = ""
     aside: bool = False
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +68,11 @@ class Table:
     rows: tuple[Row, ...]
     brief: bool = False
     folded: bool = False
+
+    @property
+    def drawn(self) -> bool:
+        """Whether a line has a drawing."""
+        return any(row.interval is not None for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from load.report import capacity, failures, paths, sides, tables
+from load.report import capacity, compared, failures, paths, sides, tables
 from load.report.document import Document
 from load.report.figures import HEADLINE
-from load.report.layout import Sheet, Tile, Told
+from load.report.layout import Sheet, Table, Tile, Told, Tone
 from load.report.numbers import NO_DATA, ms, percent
 from load.report.together import together
 
@@ -32,7 +32,34 @@ MEANING: Final[Mapping[str, str]] = {
 def sheet(document: Document, found: paths.Map | None = None) -> Sheet:
     """The sheet of one document. found: the whole map of error paths, for the tables of single ones."""
     verdict = document["verdict"]
-    all_tables = (
+    all_tables = _of_comparison(document) if document.get("comparison") else _of_load(document, found)
+    return Sheet(
+        status=verdict["status"],
+        exit_code=verdict["exit_code"],
+        meaning=MEANING.get(verdict["status"], ""),
+        name=document["name"],
+        lines=_lines(document),
+        tiles=_tiles(document),
+        findings=tuple(_told(finding) for finding in document["findings"]),
+        tables=tuple(table for table in all_tables if table.rows),
+    )
+
+
+def _of_comparison(document: Document) -> tuple[Table, ...]:
+    """Figures of both arms together would be of neither."""
+    return (
+        tables.last_words(document),
+        *compared.compared_tables(document),
+        tables.endings(document),
+        tables.scenarios(document),
+        tables.generator(document),
+        tables.settings(document),
+        tables.provenance(document),
+    )
+
+
+def _of_load(document: Document, found: paths.Map | None) -> tuple[Table, ...]:
+    return (
         tables.last_words(document),
         *([capacity.curve(document)] if document.get("capacity") else []),
         tables.endings(document),
@@ -52,16 +79,6 @@ def sheet(document: Document, found: paths.Map | None = None) -> Sheet:
         tables.settings(document),
         tables.provenance(document),
     )
-    return Sheet(
-        status=verdict["status"],
-        exit_code=verdict["exit_code"],
-        meaning=MEANING.get(verdict["status"], ""),
-        name=document["name"],
-        lines=_lines(document),
-        tiles=_tiles(document),
-        findings=tuple(_told(finding) for finding in document["findings"]),
-        tables=tuple(table for table in all_tables if table.rows),
-    )
 
 
 def _lines(document: Document) -> tuple[str, ...]:
@@ -79,14 +96,19 @@ def _lines(document: Document) -> tuple[str, ...]:
     length = "until stopped" if run_time_s is None else f"for {run_time_s:g} s"
     sha = "no git" if provenance["sha"] is None else f"commit {provenance['sha'][:7]}"
     sha += " and uncommitted changes" if provenance["dirty"] else ""
+    where = f"{measured}{python}, {covered}"
+    when = f"{sha}, {provenance['started']}"
+    if document.get("comparison"):
+        users = f"{profile['users']:,} users on one arm at a time, seed {profile['seed']}"
+        return (*compared.compared_lines(document), where, users, when)
     # Of a search these are the most that might come.
     most = "at most " if document.get("capacity") else ""
     return (
         *capacity.capacity_line(document),
-        f"{measured}{python}, {covered}",
+        where,
         f"{most}{profile['users']:,} users {length}, {steady}",
         f"{_arrivals(profile)}, seed {profile['seed']}",
-        f"{sha}, {provenance['started']}",
+        when,
         sides.split_line(document),
     )
 
@@ -103,6 +125,11 @@ def _arrivals(profile: Mapping[str, Any]) -> str:
     return f"{'' if loop is None else f'{loop}{stages}, '}{profile['arrivals']} arrivals"
 
 
+def _tone(document: Document, booked: int) -> Tone:
+    """Of outcomes that nobody declared: in a search for a capacity steps are meant to fail."""
+    return "bad" if booked and not document.get("capacity") else ""
+
+
 def _tiles(document: Document) -> tuple[Tile, ...]:
     streams, generator = document["streams"], document["generator"]
     metrics = document["metrics"]["undisturbed"]
@@ -111,8 +138,7 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
     covered = document["coverage"].get("lines", {}).values()
     lines, executable = sum(pair[0] for pair in covered), sum(pair[1] for pair in covered)
     absent = document["coverage"]["absent"] or ""
-    return (
-        *capacity.capacity_tile(document),
+    ended = (
         Tile(
             "complete streams", f"{streams['by_terminal']['DONE']:,}", f"of {streams['total']:,} that ended"
         ),
@@ -120,8 +146,14 @@ def _tiles(document: Document) -> tuple[Tile, ...]:
             "as declared",
             percent(declared, booked),
             f"{declared:,} of {booked:,} outcomes",
-            "" if not booked else "good" if declared == booked else "bad",
+            "good" if booked and declared == booked else _tone(document, booked),
         ),
+    )
+    if document.get("comparison"):
+        return (*compared.compared_tiles(document), *ended, _generator_tile(generator))
+    return (
+        *capacity.capacity_tile(document),
+        *ended,
         _quantile_tile("first text, p95", metrics["ttft_ms"], "p95"),
         _quantile_tile("gap, p99", metrics["gap_ms"], "p99"),
         *_windows_tile(document["windows"]),

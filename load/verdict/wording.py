@@ -44,11 +44,17 @@ def span(values: Sequence[float], unit: str) -> str:
 
 def certainty(effect: Effect) -> str:
     """`surely above 3 %; 10 % not excluded`: where the interval lies between the margins."""
-    ignore, harm = (f"{100 * math.expm1(one):.2g} %" for one in (effect.margins.ignore, effect.margins.harm))
+    ignore, harm = (margin_text(one) for one in (effect.margins.ignore, effect.margins.harm))
     if effect.low > effect.margins.harm:
         return f"surely above {harm}"
     below = f"below {harm}" if effect.harmless else f"{harm} not excluded"
     return f"surely above {ignore}; {below}" if effect.low > effect.margins.ignore else below
+
+
+def margin_text(margin: float) -> str:
+    """`3 %`, `172 %`: a log ratio without its sign."""
+    percent = 100 * math.expm1(margin)
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 
 def stalls_text(stalls: Stalls) -> str:
@@ -112,7 +118,7 @@ def _value_and_limit(decision: Decision, name: str) -> tuple[str | None, str | N
         return None, None
     return (
         f"{100 * math.expm1(effect.estimate.mean):+.1f} %",
-        f"{100 * math.expm1(effect.margins.ignore):+.2g} %",
+        f"+{margin_text(effect.margins.ignore)}",
     )
 
 
