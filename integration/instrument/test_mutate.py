@@ -141,7 +141,7 @@ def part(name: str, *hits: tuple[str, str]) -> PathPart:
 
 
 def test_tests_that_reached_a_site() -> None:
-    """The closest first; of what has no label, those that are named like it."""
+    """The closest first, then their neighbours; of what has no label, those that are named like it."""
     site, other, third = scan("raise KeyError  # L4\nraise KeyError\nraise KeyError\n", "shop/slots.py")
     tests = [
         "s/test_a.py::test_wide",
@@ -157,8 +157,8 @@ def test_tests_that_reached_a_site() -> None:
 
     reaching = Reaching(parts, tests, {"s/test_b.py": 'start(f"bad-{kind}")'})
 
-    assert reaching.of(site) == ["s/test_a.py::test_close", "s/test_a.py::test_wide"]
-    assert reaching.of(other) == ["s/test_a.py::test_wide"]
+    assert reaching.of(site) == ["s/test_a.py::test_close", "s/test_a.py::test_wide", "s/c.py::test_L4_x"]
+    assert reaching.of(other) == ["s/test_a.py::test_wide", "s/test_a.py::test_close"]
     assert reaching.of(third) == ["s/test_b.py::test_start"]
     assert Reaching([], tests, {}).of(site) == ["s/c.py::test_L4_x"]
 
@@ -166,11 +166,11 @@ def test_tests_that_reached_a_site() -> None:
 def test_the_ledger_goes_on_and_tries_survivors_again(tmp_path: Path) -> None:
     """A killed one stays killed; one that survived other tests is not known any more."""
     dead, alive, _, _ = mutations(HANDLER, "shop/box.py")
-    ledger = Ledger(tmp_path / "mutate" / "1.jsonl")
+    ledger = Ledger(tmp_path / "mutate" / "known.jsonl")
     ledger.note(replace(entry_of(dead), tests_hash="a", killed_by="test_x", stage="reaching"))
     ledger.note(replace(entry_of(alive), tests_hash="a", stage="all"))
 
-    again = Ledger(tmp_path / "mutate" / "1.jsonl")
+    again = Ledger(tmp_path / "mutate" / "known.jsonl")
 
     assert again.known(dead, "b").killed_by == "test_x"
     assert again.known(alive, "a").survived

@@ -1,9 +1,9 @@
 """`python -m integration.mutate --seed N`, which `make mutate SEED=N` runs.
 
 Draws error sites of `backend/` by seed, changes each in a tree of its own and asks the tests of
-`integration/subject`, first those that reached the site. What is known stands in `reports/mutate/N.jsonl`;
-the same command again goes on from there. Exit codes: 0, 3 when a share is below its minimum, 6 when nothing
-can be told.
+`integration/subject`, first those that reached the site. What is known, of all seeds, stands in
+`reports/mutate/known.jsonl`; the same command again goes on from there. Exit codes: 0, 3 when a share is
+below its minimum, 6 when nothing can be told.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REPORTS = ROOT / "reports"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options().parse_args(arguments)
-    ledger = Ledger(options.reports / "mutate" / f"{options.seed}.jsonl")
+    ledger = Ledger(options.reports / "mutate" / "known.jsonl")
     with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
         trees = Trees(Path(folder))
         mutants = drawn(trees.clean, PACKAGE, options.seed, options.count)

@@ -15,6 +15,9 @@ from load.target.sites import Site
 MOST = 40
 """More are not asked first: they are most of the suite, which follows anyway."""
 
+FEW = 3
+"""With fewer that are known by label, more are asked."""
+
 LABEL = "test:"
 FOLDER = re.compile(r"^integration\.\d+-(?P<behind>.+)$|^(?P<before>.+)-integration\.\d+$")
 
@@ -40,13 +43,22 @@ class Reaching:
 
     def of(self, site: Site) -> list[str]:
         """File by file; those that reach the fewest other sites come first."""
-        found = self._by_site.get(site.id)
-        closest = (
-            sorted(found, key=lambda test: (self._reached[test], test)) if found else self._named_for(site)
-        )
+        labelled = sorted(self._by_site.get(site.id, ()), key=lambda test: (self._reached[test], test))
+        closest = labelled or self._named_for(site)
+        if len(labelled) < FEW:
+            closest = list(dict.fromkeys((*closest, *self._beside(site, labelled))))
         closest = closest[:MOST]
         files = list(dict.fromkeys(test.partition("::")[0] for test in closest))
         return sorted(closest, key=lambda test: files.index(test.partition("::")[0]))
+
+    def _beside(self, site: Site, labelled: Sequence[str]) -> list[str]:
+        """What many tests share is done under the label of the first; the others look at it as well."""
+        rows = set((site.row or "").split())
+        files = {test.partition("::")[0] for test in labelled}
+        return [
+            *(test for test in self._tests if rows & set(ids_of(test))),
+            *(test for test in self._tests if test.partition("::")[0] in files),
+        ]
 
     def _cut(self, named: str) -> set[str]:
         # Labels are cut at 120 characters.

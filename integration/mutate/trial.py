@@ -1,7 +1,7 @@
 """One mutant against the tests of the subject, in a tree of its own.
 
-tests that reached the site  ->  one fails: killed
-                             ->  all of integration/subject  ->  one fails: killed, else survived
+tests that reached the site  ->  one fails, and again alone: killed
+                             ->  all of integration/subject  ->  one fails, and again: killed, else survived
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ TEST_TIMEOUT_S = 60
 TRIAL_TIMEOUT_S = 420.0
 """Three times what the suite takes on two cores."""
 STOPPING_S = 30.0
-MOST_ALONE = 3
+MOST_ALONE = 6
+NOTHING_LEFT = 5
+"""Pytest's exit code when every test was deselected."""
+
+LEFT_OUT = (FOLDER_VARIABLE, "PYTHONDONTWRITEBYTECODE")
+"""Where compiled files are not kept, each start of each mutant would compile everything."""
 
 PYTEST = (
     "-q",
@@ -38,7 +43,7 @@ PYTEST = (
     "-p",
     "no:cacheprovider",
     "-rfE",
-    "--tb=no",
+    "--tb=line",
     "-o",
     f"timeout={TEST_TIMEOUT_S}",
 )
@@ -95,20 +100,26 @@ def tried(tree: Path, reaching: Sequence[str]) -> Trial:
     def trial(killed_by: str | None, how: str, stage: str) -> Trial:
         return Trial(killed_by, how, stage, time.monotonic() - began)
 
+    def twice(arguments: tuple[str, ...]) -> tuple[str, str] | None:
+        """A test that fails, and again by itself, and what it said. One failure may be chance: it goes on
+        without that test, but not for ever."""
+        alone: list[str] = []
+        while len(alone) <= MOST_ALONE:
+            code, out = _pytest(tree, (*arguments, *(f"--deselect={test}" for test in alone)))
+            if code in (0, NOTHING_LEFT):
+                return None
+            killer, how = _killer(code, out)
+            if "::" not in killer or _pytest(tree, (killer,))[0] != 0:
+                return killer, how
+            alone.append(killer)
+        return None
+
     if reaching:
-        code, out = _pytest(tree, reaching)
-        if code != 0:
-            return trial(*_killer(code, out), "reaching")
-    alone: list[str] = []
-    while True:
-        code, out = _pytest(tree, (SUITE, *(f"--deselect={test}" for test in alone)))
-        if code == 0:
-            return trial(None, "", "all")
-        killer, how = _killer(code, out)
-        # It did not reach the site when the map was made: one failure of it may be chance, two are none.
-        if "::" not in killer or len(alone) == MOST_ALONE or _pytest(tree, (killer,))[0] != 0:
-            return trial(killer, how, "all")
-        alone.append(killer)
+        found = twice(tuple(reaching))
+        if found is not None:
+            return trial(*found, "reaching")
+    found = twice((SUITE,))
+    return trial(None, "", "all") if found is None else trial(*found, "all")
 
 
 def failing(tree: Path, tests: Sequence[str]) -> set[str]:
@@ -134,7 +145,7 @@ def _pytest(tree: Path, arguments: Sequence[str]) -> tuple[int | None, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name != FOLDER_VARIABLE and not name.startswith(("COV", "PYTEST"))
+        if name not in LEFT_OUT and not name.startswith(("COV", "PYTEST"))
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *PYTEST, *arguments],
