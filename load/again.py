@@ -4,7 +4,8 @@
     make report ARGS=reports/20261125T170112Z-1a2b3c4-9f3e
 
 Lines and error paths are joined again, so a run from before `make test` gets its joint map. What streams did
-stays as it was found. Where the sources have changed since, lines and paths stay as they were, too.
+stays as it was found; a comparison is decided again from its blocks. Where the sources have changed since,
+lines and paths stay as they were, too.
 
 --paths-base: the errorpaths.json of an earlier commit. A path that was reached there, is still in the source
 and is reached no more is a finding.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,14 +25,19 @@ from load.configuration import read_configuration
 from load.errors import ExitCode, InvalidRun, LoadError, UsageError
 from load.joint import OF_TESTS, Joint, findings, join, read_base, summarise
 from load.report import console, render
+from load.report.blocks import read_blocks
 from load.report.document import Document, finding_json
 from load.report.paths import HOW, summary_of
 from load.scenarios.own import read_bundled_rules
 from load.target.config import ROOT
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
+from load.verdict.comparison import BlockLine
+from load.verdict.decided import Arms, comparison_json
+from load.verdict.decided import findings as decided
 from load.verdict.errorpaths import INTEGRATION
 from load.verdict.judge import Finding, judge
 from load.verdict.rules import Rules, read_rules
+from load.verdict.wording import FIGURE
 
 OF_BOTH: Final = ("error paths", "coverage")
 """Figures of findings that tests and load make together."""
@@ -71,6 +77,7 @@ def again(
             "errorpaths": None if plain is None else summary_of(plain),
             "together": summarise(joint, own, rules, scenarios, of_tests=of_tests),
         }
+    document = _compared(folder, document)
     console.show(document, folder)
     render.write_values(folder, document, plain)
     for failure in (failed := render.render_all(folder, document, plain)):
@@ -100,6 +107,29 @@ def _judged(document: Document, joint: Joint, rules: Rules, base: Mapping[str, A
     ]
     known = {found["reason"] for found in stored}
     new = [found for found in findings(joint, rules, rows=(), base=base) if found.reason not in known]
+    return _with(document, stored, new)
+
+
+def _compared(folder: Path, document: Document) -> Document:
+    """A comparison decided again from its blocks; any other run as it is."""
+    comparison = document.get("comparison")
+    if not comparison:
+        return document
+    try:
+        lines = [BlockLine.from_json(line) for line in read_blocks(folder)]
+    except (OSError, KeyError) as error:
+        console.say(f"the comparison stands as it was stored: {folder / 'blocks.jsonl'}: {error!r}")
+        return document
+    arms = Arms.from_json(comparison["arms"])
+    told = [found for found in document["findings"] if found["figure"] == FIGURE]
+    others = [found for found in document["findings"] if found["figure"] != FIGURE]
+    reproduce = told[0]["reproduce"] if told else None
+    judged = _with(document, others, decided(arms, lines, reproduce))
+    return {**judged, "comparison": comparison_json(arms, lines)}
+
+
+def _with(document: Document, stored: Sequence[Mapping[str, Any]], new: Iterable[Finding]) -> Document:
+    """The document with these findings alone, and the verdict they come to."""
     undecided = document["verdict"].get("undecided", "fail")
     verdict = judge([*map(_finding, stored), *new], undecided)
     recordings = {

@@ -18,9 +18,9 @@ from load.verdict.behaviour import missing
 from load.verdict.breaks import breaks, mended
 from load.verdict.comparison import decide_again, joined
 from load.verdict.decided import comparison_json
+from load.verdict.decided import findings as decided
 from load.verdict.judge import Finding, Verdict
 from load.verdict.validity import untrustworthy
-from load.verdict.wording import findings as decided
 
 NOT_COVERED = "nothing is covered in a comparison"
 NO_DECISION = "comparison: it ended before it could tell"
@@ -39,7 +39,7 @@ def conclude_comparison(run: LoadRun, *, interrupted: bool) -> Verdict:
     findings = list(_findings(run, run.compared, interrupted=interrupted))
     arms = run.compared.arms
     notes = [*arms.notes, *mended(run.ledger.outcomes, run.compared.scenario)]
-    if run.options.selfcheck:
+    if arms.same:
         notes += selfcheck.notes(decide_again(run.compared.lines))
     arms = replace(arms, notes=tuple(notes))
     facts = RunFacts(
@@ -82,13 +82,9 @@ def _findings(run: LoadRun, compared: Compared, *, interrupted: bool) -> Iterato
         yield invalid(f"a defect in the instrument: {defect}")
     if compared.rows.failure is not None:
         yield invalid(f"not written: {compared.rows.failure}")
-    found = decide_again(compared.lines)
-    decision = joined(found)
-    if run.options.selfcheck:
-        yield from selfcheck.findings(found)
-    elif decision is not None:
-        yield from decided(decision, run.reproduce.format(scenario=compared.scenario))
-    if decision is None and not interrupted and failure is None:
+    again = run.reproduce.format(scenario=compared.scenario)
+    yield from decided(compared.arms, compared.lines, again)
+    if joined(decide_again(compared.lines)) is None and not interrupted and failure is None:
         yield from missing(run.ledger.outcomes, run.asked, run.reproduce)
         yield invalid(NO_DECISION)
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from integration.instrument.documents import BROKEN, document
+from integration.instrument.documents import BROKEN, comparing, document
+from integration.instrument.test_report_compared import WORSE, lines
 from integration.instrument.test_target_pathparts import SITE, left
 from load.again import again, main
 from load.errors import ExitCode
+from load.report.blocks import BlockRows
 from load.report.render import write_document
 from load.verdict.judge import Finding
 from load.verdict.rules import Rules
@@ -104,3 +106,38 @@ def test_a_folder_without_a_run_is_invalid(tmp_path: Path) -> None:
     """Nothing is written there."""
     assert main([str(tmp_path)]) == ExitCode.INVALID
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparison_is_decided_again_from_its_blocks(tmp_path: Path) -> None:
+    """Whatever `run.json` says it came to; of the sums that stand there nothing is used."""
+    blocks = lines(WORSE)
+    found = comparing(blocks)
+    blank = {**found["comparison"], "result": None, "runs": {}, "hints": {}}
+    passed = {"status": "PASS", "exit_code": 0, "undecided": "fail", "reasons": []}
+    rows = BlockRows(tmp_path)
+    for block in blocks:
+        rows.write(block.to_json())
+    rows.close()
+    write_document(tmp_path, {**found, "comparison": blank, "verdict": passed, "findings": []})
+
+    code = again(tmp_path, Rules(), tmp_path / "integration")
+
+    assert code == ExitCode.REGRESSED
+    assert stored(tmp_path)["comparison"] == found["comparison"]
+    assert [one["reason"] for one in stored(tmp_path)["findings"]] == [
+        one["reason"] for one in found["findings"]
+    ]
+
+
+def test_without_its_blocks_a_comparison_stays_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the file that is missing is named."""
+    found = comparing(lines(WORSE))
+    write_document(tmp_path, found)
+
+    code = again(tmp_path, Rules(), tmp_path / "integration")
+
+    assert code == ExitCode.REGRESSED
+    assert stored(tmp_path)["comparison"] == found["comparison"]
+    assert "blocks.jsonl" in capsys.readouterr().err

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
+from load.verdict import selfcheck, wording
 from load.verdict.advisory import Hint, hints
 from load.verdict.compare import WITH_JOURNAL, Decision, Effect, Outcome, Reason
 from load.verdict.comparison import FIRST, BlockLine, decide_again, joined
+from load.verdict.judge import Finding
 from load.verdict.rounds import CONTINUOUS, OF_JOURNAL, STALLED
 from load.verdict.wording import certainty, effect_text, stalls_text
 
@@ -31,6 +33,26 @@ class Arms:
     paired_by: str
     restarted: bool
     notes: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether a tree is compared with itself, to see what this machine can tell."""
+        return self.base == self.head
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Arms:
+        """What `comparison_json` made of it."""
+        return cls(**{**stored, "notes": tuple(stored["notes"])})
+
+
+def findings(arms: Arms, lines: Sequence[BlockLine], reproduce: str | None) -> Iterator[Finding]:
+    """What these blocks come to; nothing of a comparison that did not come to its end."""
+    found = decide_again(lines)
+    decision = joined(found)
+    if arms.same:
+        yield from selfcheck.findings(found)
+    elif decision is not None:
+        yield from wording.findings(decision, reproduce)
 
 
 def comparison_json(arms: Arms, lines: Sequence[BlockLine]) -> dict[str, object]:
