@@ -67,10 +67,18 @@ def again(
     except InvalidRun as error:
         console.say(f"lines and error paths stand as they were stored: {error}")
     else:
-        load = {"began_ns": 0, "users": [], "told": {}} | ((plain or {}).get("load") or {})
+        load = {"began_ns": 0, "users": [], "told": {}, "connections": {}} | ((plain or {}).get("load") or {})
         users = [(moment, count) for moment, count in load["users"]]
-        told, began_ns = load["told"], load["began_ns"]
-        joint = join(folder, own, rules, began_ns=began_ns, users=users, told=told, of_tests=of_tests)
+        joint = join(
+            folder,
+            own,
+            rules,
+            began_ns=load["began_ns"],
+            users=users,
+            told=load["told"],
+            connections=load["connections"],
+            of_tests=of_tests,
+        )
         plain = joint.plain or plain
         scenarios = len(document["scenarios"])
         document = dict(_judged(document, joint, rules, base)) | {

@@ -66,7 +66,13 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     if absent and run.options.host is None and run.options.coverage != "off":
         findings.append(invalid(f"selfcheck: {absent}"))
     joint = join(
-        run.folder, coverage, run.rules, began_ns=run.began_ns, users=run.users, told=run.ledger.outcomes.told
+        run.folder,
+        coverage,
+        run.rules,
+        began_ns=run.began_ns,
+        users=run.users,
+        told=run.ledger.outcomes.told,
+        connections=run.ledger.outcomes.connections,
     )
     plain = joint.plain
     if run.target is not None:

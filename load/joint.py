@@ -23,6 +23,7 @@ from load.target.config import ROOT
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.pathparts import find_path_parts, join_path_parts
 from load.verdict import pathgates
+from load.verdict.closes import Close, lost, sent_and_told
 from load.verdict.codes import compare
 from load.verdict.errorpaths import INTEGRATION, LOAD, ErrorPaths, make_map
 from load.verdict.gates import missed
@@ -36,7 +37,7 @@ OF_TESTS: Final = ROOT / "reports" / "integration"
 class Joint:
     """paths: None where no process left a part. lines: of tests and load together, None where one of the two
     has no data of these sources. of_tests: per cent of all lines by the tests alone, likewise. began_ns,
-    users, told: of the load, as `join` takes them."""
+    users, told, connections: of the load, as `join` takes them."""
 
     paths: ErrorPaths | None
     lines: CoverageSummary | None = None
@@ -44,14 +45,26 @@ class Joint:
     began_ns: int = 0
     users: Sequence[tuple[int, int]] = ()
     told: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    connections: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def plain(self) -> dict[str, Any] | None:
         """The value of `errorpaths.json`."""
         if self.paths is None:
             return None
-        load = {"began_ns": self.began_ns, "users": [list(one) for one in self.users], "told": self.told}
-        return to_plain(self.paths) | codes_plain(compare(self.told, self.paths.paths)) | {"load": load}
+        load = {
+            "began_ns": self.began_ns,
+            "users": [list(one) for one in self.users],
+            "told": self.told,
+            "connections": self.connections,
+        }
+        told = compare(self.told, self.paths.paths)
+        return to_plain(self.paths) | codes_plain(told, self.closes) | {"load": load}
+
+    @property
+    def closes(self) -> tuple[Close, ...]:
+        """Close codes of the target beside those that clients were told."""
+        return () if self.paths is None else sent_and_told(self.connections, self.paths.paths)
 
     @property
     def gain_points(self) -> float | None:
@@ -70,11 +83,13 @@ def join(
     began_ns: int,
     users: Sequence[tuple[int, int]] = (),
     told: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    connections: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
     of_tests: Path = OF_TESTS,
 ) -> Joint:
     """folder: of the run; `coverage.json` in it grows to the union where there is one. own: the run's lines,
     None where they are not to be had. users: how many there were from each moment (monotonic) on.
-    told: label -> error code -> how often clients of the load were told it."""
+    told: label -> error code -> how often clients of the load were told it. connections: what became of their
+    WebSockets, likewise."""
     moments = [moment for moment, _ in users]
 
     def users_at(ns: int) -> int | None:
@@ -91,7 +106,7 @@ def join(
             began_ns={LOAD: began_ns},
             users_at=users_at,
         )
-    joint = Joint(paths, began_ns=began_ns, users=users, told=told)
+    joint = Joint(paths, began_ns=began_ns, users=users, told=told, connections=connections)
     theirs = find_parts(of_tests)
     if own is None or not theirs:
         return joint
@@ -149,6 +164,7 @@ def findings(
             yield _invalid(f"selfcheck: {wrong}")
             return
         yield from pathgates.early(paths)
+        yield from lost(joint.closes)
         yield from pathgates.unreached_rows(paths, rows)
         if base is not None:
             yield from pathgates.lost(paths, base)

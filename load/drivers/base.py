@@ -15,10 +15,17 @@ Emit: TypeAlias = Callable[[Event], None]
 Frame: TypeAlias = tuple[int, Literal["sent", "received"], bytes]
 """(monotonic ns, direction, raw bytes) of the flight recorder."""
 
+Hear: TypeAlias = Callable[[str], None]
+"""Is told what becomes of a WebSocket connection, as `Outcomes.connection` takes it."""
+
 Drop: TypeAlias = Literal["rst", "fin", "close"]
 
 MAX_RECORDED_FRAMES: Final = 2000
 MAX_RECORDED_BYTES: Final = 1 << 20
+
+
+def nobody(_: str) -> None:
+    """For whom it does not matter."""
 
 
 class Recorder:

@@ -17,7 +17,7 @@ from websockets.protocol import CONNECTING, OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from load.drivers.base import Recorder
+from load.drivers.base import Hear, Recorder, nobody
 from load.drivers.clock import now_ns
 from load.drivers.frames import Head, Splitter
 from load.drivers.problem import refused
@@ -25,11 +25,13 @@ from load.drivers.watchdog import Wait
 from load.drivers.wire import Wire
 from load.errors import InstrumentError
 from load.metrics.events import Closed, Expired, Refused
+from load.metrics.outcomes import CUT, OPENED
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
 CLOSE_NS: Final = 2_000_000_000
 """So long a close frame of ours waits for its echo."""
 NO_STATUS: Final = 1005
+SWITCHED: Final = 101
 
 Unusable: TypeAlias = Refused | Closed | Expired
 """Why there is no connection."""
@@ -39,10 +41,13 @@ TEXT, CONT, CLOSE, BINARY = Opcode.TEXT, Opcode.CONT, Opcode.CLOSE, Opcode.BINAR
 
 class Channel:
     """closed: how it ended, None while it is open. greeting: messages that came with the answer to the
-    handshake. recorder: where messages are kept; a handshake never is, it holds a credential."""
+    handshake. hear: is told that it is open, and how the peer ends it. recorder: where messages are kept; a
+    handshake never is, it holds a credential."""
 
     __slots__ = (
         "_head",
+        "_hear",
+        "_leaving",
         "_parts",
         "_protocol",
         "_response",
@@ -54,8 +59,12 @@ class Channel:
         "wire",
     )
 
-    def __init__(self, wire: Wire, protocol: ClientProtocol, correlation_id: str | None) -> None:
+    def __init__(
+        self, wire: Wire, protocol: ClientProtocol, correlation_id: str | None, hear: Hear = nobody
+    ) -> None:
         self.wire = wire
+        self._hear = hear
+        self._leaving = False
         self._protocol = protocol
         self._head = Head()
         self._splitter = Splitter()
@@ -76,6 +85,7 @@ class Channel:
         correlation_id: str | None = None,
         *,
         greeted: bool = False,
+        hear: Hear = nobody,
     ) -> Channel | Unusable:
         """An open connection, or why there is none. greeted: where a subprotocol was agreed upon, the first
         message is waited for."""
@@ -88,7 +98,7 @@ class Channel:
             return Closed(now_ns(), False, None, "network", "unreachable")
         offered = [Subprotocol(name) for name in subprotocols]
         protocol = ClientProtocol(parse_uri(url), subprotocols=offered or None, max_size=MAX_MESSAGE_BYTES)
-        channel = cls(wire, protocol, correlation_id)
+        channel = cls(wire, protocol, correlation_id, hear)
         wire.watch(Wait("connect", began, limit_ns))
         try:
             unusable = channel._handshake(headers, greeted=greeted)
@@ -114,7 +124,7 @@ class Channel:
             if expired is not None:
                 return expired
         response = self._response
-        if response is not None and protocol.handshake_exc is not None and response.status_code != 101:
+        if response is not None and protocol.handshake_exc is not None and response.status_code != SWITCHED:
             body = bytes(response.body or b"")
             return refused(self.wire.arrived_at, response.status_code, body, self.correlation_id)
         return self.closed
@@ -210,6 +220,8 @@ class Channel:
             else:
                 assert isinstance(event, Response)
                 self._response = event
+                if event.status_code == SWITCHED:
+                    self._hear(OPENED)
 
     def _failed(self) -> None:
         """What no protocol allows; a message beyond our own limit is not the peer's fault."""
@@ -248,6 +260,8 @@ class Channel:
     def _end(self, closed: Closed) -> None:
         if self.closed is None:
             self.closed = closed
+            if self._response is not None and self._response.status_code == SWITCHED and not self._leaving:
+                self._hear(CUT if closed.code is None else str(closed.code))
 
     # -- the end
 
@@ -255,6 +269,7 @@ class Channel:
         """Close frame, its echo within CLOSE_NS, FIN; the messages that came in between."""
         late: list[bytes] = []
         if self._protocol.state is OPEN:
+            self._leaving = True
             self._protocol.send_close(1000)
             self.wire.watch(Wait("total", now_ns(), CLOSE_NS))
             self._flush()

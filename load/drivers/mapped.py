@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from load.drivers.base import Hear, nobody
 from load.drivers.dialects.mapping import Dialect
 from load.drivers.mapped_http import MappedHttpDriver
 from load.drivers.mapped_websocket import MappedWebSocketDriver
@@ -21,7 +22,9 @@ def driver_of(
     values: Mapping[str, str],
     *,
     trace: bool = True,
+    hear: Hear = nobody,
 ) -> MappedDriver:
     """One user's connection to `base_url`. values: what the places of requests are filled with."""
-    make = MappedWebSocketDriver if dialect.wire == "websocket" else MappedHttpDriver
-    return make(base_url, headers, limits, dialect, values, trace=trace)
+    if dialect.wire == "websocket":
+        return MappedWebSocketDriver(base_url, headers, limits, dialect, values, trace=trace, hear=hear)
+    return MappedHttpDriver(base_url, headers, limits, dialect, values, trace=trace)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from load.drivers.base import Emit, Recorder, Turn
+from load.drivers.base import Emit, Hear, Recorder, Turn, nobody
 from load.drivers.channel import Channel, Unusable
 from load.drivers.clock import now_ns
 from load.drivers.dialects.mapping import Dialect
@@ -34,6 +34,7 @@ class MappedWebSocketDriver:
         values: Mapping[str, str],
         *,
         trace: bool = True,
+        hear: Hear = nobody,
     ) -> None:
         self.limits = limits
         self.dialect = dialect
@@ -41,6 +42,7 @@ class MappedWebSocketDriver:
         self.values = dict(values)
         self.headers = {**dialect.headers, **headers}
         self.trace = trace
+        self._hear = hear
         parts = urlsplit(base_url)
         scheme = "wss" if parts.scheme in ("https", "wss") else "ws"
         path = parts.path.rstrip("/") + dialect.path.format_map(self.values)
@@ -92,6 +94,7 @@ class MappedWebSocketDriver:
             self.dialect.subprotocols,
             limits.connect_ns,
             correlation_id,
+            hear=self._hear,
         )
         if not isinstance(found, Channel):
             return found

@@ -21,12 +21,15 @@ from urllib.parse import urlsplit
 import orjson
 from websockets.frames import Frame, Opcode
 
+from load.drivers.base import Hear, nobody
 from load.drivers.clock import now_ns
 from load.drivers.watchdog import Wait
 from load.drivers.wire import Wire
+from load.metrics.outcomes import OPENED
 
 HEAD_END: Final = b"\r\n\r\n"
 CLOSE_STATUS_BYTES: Final = 2
+SWITCHED: Final = 101
 
 TEXT, CONT, BINARY = Opcode.TEXT, Opcode.CONT, Opcode.BINARY
 CLOSE, PING, PONG = Opcode.CLOSE, Opcode.PING, Opcode.PONG
@@ -55,7 +58,9 @@ class RawClient:
     """began_at: before the connect, monotonic ns. ended: how the connection ended, None while it is open.
     close_at, close_code, close_reason: of the peer's close frame. pongs: whether `message` answers pings."""
 
-    def __init__(self, url: str, wire: Wire, began_at: int) -> None:
+    def __init__(self, url: str, wire: Wire, began_at: int, hear: Hear = nobody) -> None:
+        """hear: is told of a WebSocket that it is open, and the close code that ends it."""
+        self._hear = hear
         self.url = url
         self.path = urlsplit(url).path or "/"
         self.wire = wire
@@ -69,13 +74,15 @@ class RawClient:
         self._rest = b""
 
     @classmethod
-    def connect(cls, url: str, limit_ns: int, receive_buffer: int | None = None) -> RawClient:
+    def connect(
+        cls, url: str, limit_ns: int, receive_buffer: int | None = None, *, hear: Hear = nobody
+    ) -> RawClient:
         """Raises as `Wire.connect`. limit_ns: so long all may take; then reads end."""
         began = now_ns()
         wire = Wire.connect(url, limit_ns, receive_buffer=receive_buffer)
         # `total`: unlike the other clocks it also ends a wait while bytes lie there that nobody reads.
         wire.watch(Wait("total", began, limit_ns, began + limit_ns, limit_ns))
-        return cls(url, wire, began)
+        return cls(url, wire, began, hear)
 
     def __enter__(self) -> RawClient:
         return self
@@ -164,6 +171,8 @@ class RawClient:
         pairs = [line.partition(":") for line in lines if line]
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         status = int(first.split(" ")[1])
+        if status == SWITCHED:
+            self._hear(OPENED)
         if status < 200:
             return Answer(status, headers, b"")
         if "content-length" not in headers:
@@ -212,6 +221,8 @@ class RawClient:
             self.close_code = int.from_bytes(payload[:CLOSE_STATUS_BYTES], "big")
             self.close_reason = payload[CLOSE_STATUS_BYTES:].decode()
         if not self._leaving:
+            if self.close_code is not None:
+                self._hear(str(self.close_code))
             self.send(frame(CLOSE, payload[:CLOSE_STATUS_BYTES]))
 
     # -- the end

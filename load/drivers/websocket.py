@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from load.drivers.base import Drop, Emit, Recorder, Turn
+from load.drivers.base import Drop, Emit, Hear, Recorder, Turn, nobody
 from load.drivers.channel import Channel, Unusable
 from load.drivers.clock import now_ns
 from load.drivers.dialects.agentchat import TERMINAL, Frame, events_of, mates_of, parse, request
@@ -38,12 +38,14 @@ class WebSocketDriver:
         *,
         subprotocols: Sequence[str] = (),
         trace: bool = True,
+        hear: Hear = nobody,
     ) -> None:
         self.url = url
         self.headers = dict(headers)
         self.limits = limits
         self.subprotocols = tuple(subprotocols)
         self.trace = trace
+        self._hear = hear
         self.handshake_ns: int | None = None
         self.channel: Channel | None = None
         self._last: tuple[str | None, Emit] | None = None
@@ -107,6 +109,7 @@ class WebSocketDriver:
             limits.connect_ns,
             correlation_id,
             greeted=True,
+            hear=self._hear,
         )
         if isinstance(found, Channel):
             self.channel = found

@@ -15,6 +15,10 @@ KEPT_IDS = 3
 WITH_BREAKS = " with breaks: "
 """In an ending that came as declared, behind chunks that did not."""
 
+OPENED, CUT = "opened", "cut"
+"""Of a WebSocket connection, beside the close codes it may end with: it is open; it ended without a code, and
+not by us."""
+
 
 @dataclass(slots=True)
 class Unexpected:
@@ -108,12 +112,15 @@ class Deadline:
 @dataclass(slots=True)
 class Outcomes:
     """Scenario -> Outcome, error code -> Deadline, and the scenarios that shall reach a row of docs/errors.md
-    -> its id; several may reach the same one. told: label of the requests -> error code -> how often."""
+    -> its id; several may reach the same one. told: label of the requests -> error code -> how often.
+    connections: label -> OPENED, CUT or close code of the target -> how many; one that we ended is OPENED
+    alone."""
 
     scenarios: dict[str, Outcome] = field(default_factory=dict)
     deadlines: dict[str, Deadline] = field(default_factory=dict)
     rows: dict[str, str] = field(default_factory=dict)
     told: dict[str, dict[str, int]] = field(default_factory=dict)
+    connections: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __add__(self, other: Outcomes) -> Outcomes:
         return Outcomes(
@@ -121,12 +128,18 @@ class Outcomes:
             _merged(self.deadlines, other.deadlines),
             self.rows | other.rows,
             _added(self.told, other.told),
+            _added(self.connections, other.connections),
         )
 
     def tell(self, label: str, code: str, count: int = 1) -> None:
         """A client was told an error."""
         codes = self.told.setdefault(label, {})
         codes[code] = codes.get(code, 0) + count
+
+    def connection(self, label: str, what: str) -> None:
+        """OPENED, CUT, or a close code."""
+        known = self.connections.setdefault(label, {})
+        known[what] = known.get(what, 0) + 1
 
     def declare(self, scenario: str, expected: str, *, of_failures: bool = False) -> Outcome:
         """The outcome of `scenario`, counted from zero at its first declaration."""

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from load.report.layout import Column, Row, Table
 from load.report.numbers import NO_DATA, ms, percent
+from load.verdict.closes import LOST, OURS, Close
 from load.verdict.codes import IMPLICIT, MATCHED, Told
 from load.verdict.errorpaths import (
     CANNOT_FIRE,
@@ -154,8 +155,10 @@ def _late(late: Late) -> dict[str, float]:
     return {name: round(value, 1) if name != "n" else value for name, value in asdict(late).items()}
 
 
-def codes_plain(codes: Iterable[Told]) -> dict[str, Any]:
-    """The members that say what clients were told, and where the target says it."""
+def codes_plain(codes: Iterable[Told], closes: Iterable[Close] = ()) -> dict[str, Any]:
+    """The members that say what clients were told, and where the target says it; close codes also what the
+    target sent, and who was told."""
+    every: tuple[Told | Close, ...] = (*codes, *closes)
     told = [
         {
             "label": one.label,
@@ -164,7 +167,7 @@ def codes_plain(codes: Iterable[Told]) -> dict[str, Any]:
             "server": one.server,
             "result": one.result,
         }
-        for one in codes
+        for one in every
     ]
     implicit = [
         {"code": one["code"], "client": one["client"], "label": one["label"]}
@@ -184,7 +187,7 @@ def codes(found: Map) -> Table:
         )
         for one in sorted(told, key=lambda one: one["result"] == MATCHED)
     )
-    matched = sum(one["result"] == MATCHED for one in told)
+    matched, of_told = _matched(told)
     columns = (
         Column("requests of", number=False),
         Column("code", number=False),
@@ -193,8 +196,9 @@ def codes(found: Map) -> Table:
         Column("result", number=False),
     )
     note = (
-        f"{matched:,} of {len(told):,} codes that clients were told have a place in the target that says them"
+        f"{matched:,} of {of_told:,} codes that clients were told have a place in the target that says them"
         " as often. Unplaced: some came from elsewhere, as a stored answer; implicit: by framework or server."
+        f" A close that was sent and never told is a {LOST}, or {OURS} where we ended so many connections."
     )
     return Table("Codes on both sides", note, columns, rows, folded=True)
 
@@ -203,8 +207,14 @@ def summary_of(found: Map) -> dict[str, Any]:
     """The member `errorpaths` of run.json: all but the sites."""
     kept = ("phases", "complete", "left_out", "checks", "totals", "table", "rows")
     told = found["reconciliation"]
-    matched = sum(one["result"] == MATCHED for one in told)
-    return {name: found[name] for name in kept} | {"codes": {"told": len(told), "matched": matched}}
+    matched, of_told = _matched(told)
+    return {name: found[name] for name in kept} | {"codes": {"told": of_told, "matched": matched}}
+
+
+def _matched(told: Sequence[Map]) -> tuple[int, int]:
+    """Matched, and all of those that clients were told."""
+    results = [one["result"] for one in told if one["result"] not in (OURS, LOST)]
+    return results.count(MATCHED), len(results)
 
 
 def which_parts(found: Map) -> str:

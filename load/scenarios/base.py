@@ -204,6 +204,7 @@ class AgentUser(User):
                 self.session.limits,
                 subprotocols=subprotocols,
                 trace=self.session.options.trace_headers,
+                hear=self.hear,
             )
         return driver
 
@@ -257,6 +258,7 @@ class AgentUser(User):
                 self.session.limits,
                 values,
                 trace=self.session.options.trace_headers,
+                hear=self.hear,
             )
         return driver
 
@@ -419,6 +421,10 @@ class AgentUser(User):
         """
         self.session.ledger.book_unexpected(scenario, expect, seen, stream_id, of_failures=self.of_failures)
         self._request("RAW", scenario, 0, 0, str(expect), seen)
+
+    def hear(self, what: str) -> None:
+        """Counts what became of a WebSocket connection of this user, as `Outcomes.connection` takes it."""
+        self.session.ledger.outcomes.connection(self.label, what)
 
     def _told(self, code: str | None, status: int | None) -> None:
         """Counts an error that the target told, by the label of the request. status: None within a stream."""

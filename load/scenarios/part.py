@@ -108,11 +108,15 @@ def _outcomes(outcomes: Outcomes) -> Part:
             for code, one in outcomes.deadlines.items()
         },
         "told": outcomes.told,
+        "connections": outcomes.connections,
     }
 
 
 def _outcomes_of(plain: Mapping[str, Any]) -> Outcomes:
-    outcomes = Outcomes(told={label: dict(codes) for label, codes in plain["told"].items()})
+    outcomes = Outcomes(
+        told={label: dict(codes) for label, codes in plain["told"].items()},
+        connections={label: dict(known) for label, known in plain["connections"].items()},
+    )
     for name, (expected, of_failures, total, declared, kinds, limit, late) in plain["scenarios"].items():
         unexpected = {seen: Unexpected(seen, count, list(ids), out) for seen, count, ids, out in kinds}
         lateness = Histogram.from_json(late)

@@ -24,7 +24,7 @@ OF_ITS_OWN: Final = "correlation_id"
 def knock(user: Walker, agent: str, headers: Mapping[str, str]) -> tuple[Expect, Answer]:
     """A handshake whose only credentials are in `headers`, and how it was answered."""
     try:
-        with RawClient.connect(stream_url(user, agent), LIMIT_NS) as client:
+        with RawClient.connect(stream_url(user, agent), LIMIT_NS, hear=user.hear) as client:
             client.send(client.handshake({**uncredited(user), **headers}))
             answer = client.answer()
             return answered(answer, client), answer

@@ -159,7 +159,7 @@ def line(user: Walker, agent: str, *, token: str | None = None) -> Iterator[Line
     correlation_id, traced = trace_headers()
     v1 = user.random.random() < 0.5
     offered = {"sec-websocket-protocol": V1} if v1 else {}
-    with RawClient.connect(stream_url(user, agent), LIMIT_NS) as client:
+    with RawClient.connect(stream_url(user, agent), LIMIT_NS, hear=user.hear) as client:
         wire = Line(user, client, correlation_id, v1=v1)
         client.send(client.handshake({**user.headers(token), **traced, **offered}))
         answer = client.answer()

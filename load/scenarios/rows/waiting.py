@@ -76,7 +76,7 @@ def slow_reader(user: Walker, name: str, expect: Expect) -> None:
     """A WebSocket whose client never reads: it is given up on, and so is its run."""
     token, own = user.hold_token, request_id(user)
     url = user.websocket("torrential").url
-    with RawClient.connect(url, RAW_LIMIT_NS, receive_buffer=NARROW_BYTES) as client:
+    with RawClient.connect(url, RAW_LIMIT_NS, NARROW_BYTES, hear=user.hear) as client:
         client.send(client.handshake(user.headers(token)))
         client.answer()
         client.send(say(type="chat", message=user.turn("All of it.").prompt, request_id=own))
