@@ -148,6 +148,7 @@ def test_tests_that_reached_a_site() -> None:
         "s/test_a.py::test_close",
         "s/test_b.py::test_start",
         "s/c.py::test_L4_x",
+        "s/test_shop_bins.py::test_own",
     ]
     parts = [
         part("integration.1-subject", (site.id, f"test:{tests[0]}"), (other.id, f"test:{tests[0]}")),
@@ -161,6 +162,7 @@ def test_tests_that_reached_a_site() -> None:
     assert reaching.of(other) == ["s/test_a.py::test_wide", "s/test_a.py::test_close"]
     assert reaching.of(third) == ["s/test_b.py::test_start"]
     assert Reaching([], tests, {}).of(site) == ["s/c.py::test_L4_x"]
+    assert reaching.of(replace(third, file="shop/bins.py"))[0] == "s/test_shop_bins.py::test_own"
 
 
 def test_the_ledger_goes_on_and_tries_survivors_again(tmp_path: Path) -> None:

@@ -47,9 +47,16 @@ class Reaching:
         closest = labelled or self._named_for(site)
         if len(labelled) < FEW:
             closest = list(dict.fromkeys((*closest, *self._beside(site, labelled))))
-        closest = closest[:MOST]
+        closest = list(dict.fromkeys((*self._own(site), *closest)))[:MOST]
         files = list(dict.fromkeys(test.partition("::")[0] for test in closest))
         return sorted(closest, key=lambda test: files.index(test.partition("::")[0]))
+
+    def _own(self, site: Site) -> list[str]:
+        """Of `api/socket.py`: `test_socket.py`, `test_api_socket.py`. They are quick, and call it in
+        their own process, where nobody has a label."""
+        path = Path(site.file)
+        names = {f"test_{path.stem}.py", f"test_{path.parent.name}_{path.stem}.py"}
+        return [test for test in self._tests if Path(test.partition("::")[0]).name in names]
 
     def _beside(self, site: Site, labelled: Sequence[str]) -> list[str]:
         """What many tests share is done under the label of the first; the others look at it as well."""

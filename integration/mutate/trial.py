@@ -33,6 +33,10 @@ MOST_ALONE = 6
 NOTHING_LEFT = 5
 """Pytest's exit code when every test was deselected."""
 
+HUNG, NOT_IMPORTED, LEFT_BEHIND = "(no test)", "(collection)", "(end of the tests)"
+ENDED = (HUNG, NOT_IMPORTED)
+"""Nothing is left to be asked again."""
+
 LEFT_OUT = (FOLDER_VARIABLE, "PYTHONDONTWRITEBYTECODE")
 """Where compiled files are not kept, each start of each mutant would compile everything."""
 
@@ -109,7 +113,8 @@ def tried(tree: Path, reaching: Sequence[str]) -> Trial:
             if code in (0, NOTHING_LEFT):
                 return None
             killer, how = _killer(code, out)
-            if "::" not in killer or _pytest(tree, (killer,))[0] != 0:
+            again = arguments if killer == LEFT_BEHIND else (killer,)
+            if killer in ENDED or _pytest(tree, again)[0] != 0:
                 return killer, how
             alone.append(killer)
         return None
@@ -134,9 +139,11 @@ def _killer(code: int | None, out: str) -> tuple[str, str]:
         how = found["why"] or ("set-up failed" if found["how"] == "ERROR" else "failed")
         return found["test"], f"hang: {how}" if "Timeout" in how and ">" in how else how
     if code is None:
-        return "(no test)", f"hang: longer than {TRIAL_TIMEOUT_S:.0f} s"
+        return HUNG, f"hang: longer than {TRIAL_TIMEOUT_S:.0f} s"
     if code == 4 and "ImportError while loading conftest" in out:
-        return "(collection)", "the package cannot be imported"
+        return NOT_IMPORTED, "the package cannot be imported"
+    if code == 1 and "ResourceWarning" in out:
+        return LEFT_BEHIND, "something was never closed"
     raise TrialError(f"pytest ended with {code}:\n{out[-2000:]}")
 
 

@@ -76,6 +76,7 @@ def test_bad_agent_is_422(admin: Caller, body: dict[str, Any], pointer: str) -> 
     response = admin.post("/api/agents", body)
 
     assert response.status_code == 422
+    assert response.json()["code"] == "invalid_request"
     assert response.json()["errors"][0]["pointer"] == pointer
 
 

@@ -185,6 +185,17 @@ async def test_A5_resume_with_a_token_that_was_revoked(stuck: Service, upstream:
     user.post(f"/api/executions/{started['execution_id']}/cancel")
 
 
+async def test_cursor_that_is_too_long_is_refused(user: Caller) -> None:
+    """L15: even one that would have a place; 200 characters are the most."""
+    cursor = base64.urlsafe_b64encode(b"2026-01-01T00:00:00+00:00 ses_" + b"x" * 120).decode().rstrip("=")
+    longer = base64.urlsafe_b64encode(b"2026-01-01T00:00:00+00:00 ses_" + b"x" * 121).decode().rstrip("=")
+    answers = [user.get("/api/sessions", params={"cursor": one}) for one in (cursor, longer)]
+
+    assert [len(one) for one in (cursor, longer)] == [200, 202]
+    assert [answer.status_code for answer in answers] == [200, 400]
+    assert answers[1].json()["code"] == "invalid_cursor"
+
+
 async def test_cursor_without_a_time_zone_is_refused(user: Caller) -> None:
     """Nothing that this service made; two such moments cannot be compared."""
     cursor = base64.urlsafe_b64encode(b"2026-01-01T00:00:00 ses_x").decode().rstrip("=")

@@ -122,3 +122,18 @@ async def test_an_ended_part_is_forgotten_at_once() -> None:
         del held
         await anyio.lowlevel.checkpoint()
         assert seen() is not None
+
+
+async def test_work_that_is_done_leaves_no_scope() -> None:
+    """A connection that lives for hours does a piece of work for each of its frames."""
+
+    def scopes() -> int:
+        gc.collect()
+        return sum(isinstance(one, anyio.CancelScope) for one in gc.get_objects())
+
+    async with Parts() as parts:
+        before = scopes()
+        for _ in range(20):
+            await parts.do(anyio.lowlevel.checkpoint)
+
+        assert scopes() == before
