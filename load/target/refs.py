@@ -91,22 +91,29 @@ class Trees:
         ]
         done = _run(base.repository, argv)
         if done.returncode != 0:
-            said = done.stderr.strip().splitlines() or ["no word"]
-            raise InvalidRun(f"base_unusable: git worktree add {base}: {said[-1]}")
+            raise InvalidRun(f"base_unusable: git worktree add {base}: {_last(done)}")
         app_dir = tree / base.inside
         if not app_dir.is_dir():
             raise InvalidRun(f"base_unusable: {base} has no folder {base.inside}")
         return app_dir
 
     def head(self, base: Base) -> Path:
-        """Where the app lies in a copy of the working tree: all files but ignored ones."""
+        """Where the app lies in a copy of the working tree: all files but ignored ones.
+
+        Raises InvalidRun where it cannot be copied.
+        """
         tree = self.folder / "head"
-        names = _run(base.repository, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).stdout
-        for name in filter(None, names.split("\0")):
+        listed = _run(base.repository, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        if listed.returncode != 0:
+            raise InvalidRun(f"the working tree cannot be listed: {_last(listed)}")
+        for name in filter(None, listed.stdout.split("\0")):
             source, copy = base.repository / name, tree / name
             if source.is_symlink() or source.is_file():
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, copy, follow_symlinks=False)
+                try:
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(source, copy, follow_symlinks=False)
+                except OSError as error:
+                    raise InvalidRun(f"the working tree cannot be copied: {error}") from error
         app_dir = tree / base.inside
         app_dir.mkdir(parents=True, exist_ok=True)
         return app_dir
@@ -124,7 +131,10 @@ class Trees:
 def remove_stale() -> None:
     """Removes the trees of runs that were killed; git forgets their worktrees at its next `prune`."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if time.time() - folder.stat().st_mtime < SETTLED_S:
+        try:
+            if time.time() - folder.stat().st_mtime < SETTLED_S:
+                continue
+        except FileNotFoundError:  # its owner has just ended
             continue
         lock = _locked(folder)
         if lock is None:
@@ -159,6 +169,11 @@ def _git(folder: Path, *command: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    """What git said last of what went wrong."""
+    return (done.stderr.strip().splitlines() or ["no word"])[-1]
+
+
 def _run(folder: Path, argv: list[str]) -> subprocess.CompletedProcess[str]:
     # Inside a hook git names another repository by these.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -167,7 +182,8 @@ def _run(folder: Path, argv: list[str]) -> subprocess.CompletedProcess[str]:
             ["git", "-C", str(folder), *argv],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # names of files are bytes
             timeout=GIT_TIMEOUT_S,
             env=environment,
             check=False,
