@@ -544,7 +544,12 @@ def gzip_bomb() -> Script:
     return [["sse_open", {"Content-Encoding": "gzip"}], raw(first), ["repeat", 512, [raw(again)]], ["stall"]]
 
 
-@pytest.mark.parametrize("name", [case("P23-gzip", gzip_bomb())])
+PLAIN_BUT_CALLED_COMPRESSED: Script = [["sse_open", {"Content-Encoding": "gzip"}], *SERVED, ["stall"]]
+
+
+@pytest.mark.parametrize(
+    "name", [case("P23-gzip", gzip_bomb()), case("P23-called", PLAIN_BUT_CALLED_COMPRESSED)]
+)
 def test_P23_compressed_bomb(played: Results, name: str) -> None:
     """No compressed body was asked for, so none is unpacked."""
     assert_protocol(played[name])
