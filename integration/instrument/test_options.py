@@ -21,6 +21,8 @@ def parse(*args: str, host: str | None = None) -> Options:
     parser.add_argument("-r", "--spawn-rate", type=float)
     parser.add_argument("-t", "--run-time", default="")
     parser.add_argument("--processes", type=int)
+    for name in ("--master", "--worker"):
+        parser.add_argument(name, action="store_true")
     add_options(parser, DEFAULTS)
     parsed = parser.parse_args(args)
     parsed.run_time = float(str(parsed.run_time).rstrip("s")) if parsed.run_time else None  # as Locust does
@@ -217,6 +219,117 @@ def test_a_bad_value_is_one_line(args: list[str], host: str | None, line: str) -
         parse(*args, host=host)
 
     assert str(caught.value) == line
+
+
+def test_what_is_compared_with() -> None:
+    """A commit, an app, a server beside --host, or itself."""
+    here = "http://127.0.0.1:8000"
+    base, app = parse("--base", "HEAD@{1}"), parse("--base-app", "shop.old:app")
+    server, itself = parse("--base-host", here, host=here), parse("--selfcheck")
+
+    assert [
+        (one.base, one.base_app, one.base_host, one.selfcheck) for one in (base, app, server, itself)
+    ] == [
+        ("HEAD@{1}", None, None, False),
+        (None, "shop.old:app", None, False),
+        (None, None, here, False),
+        (None, None, None, True),
+    ]
+    assert [one.is_paired for one in (base, app, server, itself, parse())] == [True] * 4 + [False]
+
+
+ITS_LOAD = "the blocks of a comparison are its load; drop"
+
+
+@pytest.mark.parametrize(
+    ("args", "host", "line"),
+    [
+        (["--base-app", "a:b"], None, "--base main and --base-app a:b name two bases; drop one"),
+        (
+            ["--base-host", "http://b"],
+            "http://h",
+            "--base main and --base-host http://b name two bases; drop one",
+        ),
+        (["--selfcheck"], None, "--base main and --selfcheck name two bases; drop one"),
+        (
+            [],
+            "http://h",
+            "--base main starts both servers; drop --host http://h, or name the other with --base-host",
+        ),
+        *(
+            (given, None, f"--base compares two servers from one generator; drop {given[0]}")
+            for given in (["--processes", "2"], ["--processes", "-1"], ["--master"], ["--worker"])
+        ),
+        (["--stages", "5:5s"], None, f"--base main: {ITS_LOAD} --stages"),
+        (["--rate", "1/s"], None, f"--base main: {ITS_LOAD} --rate"),
+        (["--replay", "t.jsonl"], None, f"--base main: {ITS_LOAD} --replay"),
+        (["--find-capacity"], None, f"--base main: {ITS_LOAD} --find-capacity"),
+        (
+            ["--objective", "ttft_ms p95 < 1"],
+            None,
+            "--base main: objectives are not judged, blocks are not the profile's load; drop --objective",
+        ),
+        (
+            ["--coverage", "branch"],
+            None,
+            "--base main: nothing is covered in a comparison; drop --coverage branch",
+        ),
+    ],
+)
+def test_what_does_not_fit_a_comparison_is_one_line(args: list[str], host: str | None, line: str) -> None:
+    """It says what to drop."""
+    with pytest.raises(UsageError) as caught:
+        parse("--base", "main", *args, host=host)
+
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("args", "host", "line"),
+    [
+        (
+            ["--base-host", "http://b"],
+            None,
+            "--base-host http://b: compares two servers that run; name the other with --host",
+        ),
+        (["--base-host", "b:80"], "http://h", "--base-host b:80: must start with http:// or https://"),
+        (
+            ["--base-app", "a:b"],
+            "http://h",
+            "--base-app a:b starts both servers; drop --host http://h, or name the other with --base-host",
+        ),
+        (
+            ["--selfcheck", "--processes", "2"],
+            None,
+            "--selfcheck compares two servers from one generator; drop --processes",
+        ),
+        (["--selfcheck", "--rate", "1/s"], None, f"--selfcheck: {ITS_LOAD} --rate"),
+        (
+            ["--base-app", "a:b", "--base-host", "http://b"],
+            "http://h",
+            "--base-app a:b and --base-host http://b name two bases; drop one",
+        ),
+    ],
+)
+def test_a_base_of_another_kind_is_checked_as_well(args: list[str], host: str | None, line: str) -> None:
+    """It is named as it was given."""
+    with pytest.raises(UsageError) as caught:
+        parse(*args, host=host)
+
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("option", ["--base", "--base-app", "--base-host"])
+@pytest.mark.parametrize("given", ["", " "])
+def test_a_base_without_a_name_is_refused(
+    option: str, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a variable gives that is not set; without a comparison the build would be green."""
+    with pytest.raises(SystemExit) as caught:
+        parse(f"{option}={given}")
+
+    assert caught.value.code == 2
+    assert f"argument {option}: must not be empty" in capsys.readouterr().err
 
 
 def test_an_abbreviated_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from load.options.asked import Defaults
 
@@ -17,6 +17,21 @@ PROTOCOLS: Final[Mapping[str, str | None]] = MappingProxyType(
     {"": None, "agentchat": None, "openai": "openai-chat", "anthropic": "anthropic-messages"}
 )
 """Short names; None is what the bundled backend speaks."""
+
+
+class _Named(argparse.Action):
+    """Keeps a name that is one: an empty one, of a variable that is not set, would ask for something else."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if not str(values).strip():
+            raise argparse.ArgumentError(self, "must not be empty")
+        setattr(namespace, self.dest, values)
 
 
 def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
@@ -84,9 +99,21 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         default=False,
         help="the largest load within the objectives; -u or --rate is the most that may come",
     )
-    add("--base", default="", metavar="REF", help="compare the working tree with this commit")
-    add("--base-app", default="", metavar="MODULE:APP", help="compare with another app of the same folder")
-    add("--base-host", default="", metavar="URL", help="with --host: compare with another running server")
+    add("--base", action=_Named, default="", metavar="REF", help="compare the working tree with this commit")
+    add(
+        "--base-app",
+        action=_Named,
+        default="",
+        metavar="MODULE:APP",
+        help="compare with another app of the same folder",
+    )
+    add(
+        "--base-host",
+        action=_Named,
+        default="",
+        metavar="URL",
+        help="with --host: compare with another running server",
+    )
     add(
         "--selfcheck",
         action="store_true",
