@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+from load import tripwire
 from load.drivers.route import proxy_for
 from load.errors import ExitCode, InvalidRun
 from load.joint import findings as joint_findings
@@ -82,6 +83,8 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
     results = run.results() if whole or run.search is not None else ()
     if run.search is None:
         findings.extend(missed(results))
+    if whole:
+        findings.extend(tripwire.findings(run))
     windows = run.ledger.windows
     facts = RunFacts(
         options=run.options,
@@ -108,6 +111,8 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         needed=run.needed(),
         not_checkable=run.not_checkable,
         objectives=results,
+        fingerprint=tripwire.full_fingerprint(run),
+        baseline=tripwire.baseline_json(run),
         capacity=None if run.search is None else capacity_of(run.search),
         max_in_flight=run.options.users - run.walkers if run.options.is_open else None,
         window_order=() if windows is None else windows.kinds,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from load.compared import Compared
 from load.drivers.clock import CLOCK
@@ -33,6 +33,7 @@ from load.scenarios.windows import Windows, planned
 from load.target.launch import Target
 from load.target.locks import Locks
 from load.target.provider import Provider
+from load.verdict.baseline import Baseline
 from load.verdict.behaviour import Needed
 from load.verdict.crew import Crew
 from load.verdict.judge import Verdict
@@ -54,7 +55,8 @@ class LoadRun:
     many there were to choose from. before: what the target held when nobody had come, None where we may not
     look. verdict: None until `conclude`. gone: why the target counts as down, None while it does not.
     expected_to_end: it was told to stop. crew: the workers that measured for it, None where this process
-    does. search: for a capacity, compared: two servers; None in any other run.
+    does. search: for a capacity, compared: two servers; None in any other run. fingerprint: as far as it is
+    known before the first user. baseline: the stored run it is held against, None without one.
     """
 
     options: Options
@@ -82,6 +84,8 @@ class LoadRun:
     crew: Crew | None = None
     search: Search | None = None
     compared: Compared | None = None
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Baseline | None = None
     _started_ns: int = field(default_factory=time.perf_counter_ns)
     _usage: resource.struct_rusage = field(default_factory=lambda: resource.getrusage(resource.RUSAGE_SELF))
 

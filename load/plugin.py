@@ -34,6 +34,7 @@ from locust import User, events
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
+from load import tripwire
 from load.beside import gauge, tend, watch
 from load.comparing import Comparing, prepare_comparison
 from load.conclude import conclude
@@ -78,6 +79,7 @@ from load.verdict.objective import Objective, read_objective
 from load.verdict.search import Search, of_a_step
 
 WATCH_S = 0.5
+OF_A_COMPARISON = ("--base", "--base-app", "--base-host", "--selfcheck")
 PAIRED = replace(DEFAULTS, users=USERS, spawn_rate=100, run_time="60s")
 """Of a comparison: who speaks in a block, and the load of all blocks together."""
 OPEN_SPAWN_RATE = 100.0
@@ -130,7 +132,7 @@ class Plugin:
     # -- listeners
 
     def on_parser(self, parser: ArgumentParser, **_: Any) -> None:
-        paired = any(word.startswith(("--base", "--selfcheck")) for word in sys.argv)
+        paired = any(word.partition("=")[0] in OF_A_COMPARISON for word in sys.argv)
         add_options(parser, PAIRED if paired else DEFAULTS)
         parser.set_defaults(loglevel="WARNING")
         if any(word.startswith("--processes") for word in sys.argv):
@@ -423,6 +425,11 @@ class Plugin:
             # Its form has brought as many users as it says before anybody could ask for fewer.
             raise UsageError(NOT_IN_THE_WEB_UI)
         run = LoadRun.create(options)
+        try:
+            tripwire.begin(run)
+        except LoadError:
+            run.discard(keep_log=False)
+            raise
         if options.is_paired:
             self.begin_comparison(run)
             return

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from load.errors import ExitCode
 from load.loadrun import LoadRun
-from load.report import console, render
+from load.report import console, history, render
 from load.report.document import Document, build
 from load.report.facts import RunFacts
 from load.report.recorder import write_recording
@@ -27,6 +27,12 @@ def tell(
         failures = render.render_all(run.folder, document, errorpaths)
     except OSError as error:
         failures = (f"{run.folder / 'run.json'}: {error.strerror}",)
+    remembered = history.line_of(document)
+    if remembered is not None:
+        try:
+            history.append(run.options.reports, remembered)
+        except OSError as error:
+            failures = (*failures, f"{run.options.reports / history.FILE}: {error.strerror}")
     if failures:
         for failure in failures:
             console.say(failure)

@@ -44,6 +44,8 @@ def test_members_of_format_1() -> None:
         "objectives",
         "capacity",
         "comparison",
+        "baseline",
+        "fingerprint",
         "deadlines",
         "reconciliation",
         "generator",

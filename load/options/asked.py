@@ -55,7 +55,8 @@ class Options:
     describes a target of the user's own. protocol: None for that of the bundled backend. scenarios: empty for
     all. mix: weight of each scenario, empty for the profile's. max_in_flight: None for as many as users.
     find_capacity: users, or the rate, are the most that may come. base, base_app, base_host: what is compared
-    with, one of them at most. selfcheck: whether a comparison would find what it should.
+    with, one of them at most. selfcheck: whether a comparison would find what it should. baseline: a
+    stored run to be held against; baseline_required: whether it has to be comparable.
     """
 
     users: int
@@ -93,6 +94,8 @@ class Options:
     base_app: str | None = None
     base_host: str | None = None
     selfcheck: bool = False
+    baseline: Path | None = None
+    baseline_required: bool = False
 
     @property
     def is_paired(self) -> bool:

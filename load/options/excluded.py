@@ -58,6 +58,20 @@ def check_base(parsed: argparse.Namespace, host: str | None) -> None:
         raise UsageError(f"{base}: nothing is covered in a comparison; drop --coverage branch")
 
 
+def check_baseline(parsed: argparse.Namespace) -> None:
+    """That the run is one of those that a stored one can be held against."""
+    if parsed.baseline_required and not parsed.baseline:
+        raise UsageError("--baseline-required: name the run with --baseline")
+    if not parsed.baseline:
+        return
+    for name in ("base", "base_app", "base_host", "selfcheck", "find_capacity"):
+        if getattr(parsed, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"--baseline {parsed.baseline}: not with {option}, whose load is another; drop one"
+            )
+
+
 def check_load(parsed: argparse.Namespace) -> None:
     """That one thing says how many streams come."""
     given = [name for name in ("rate", "replay", "stages") if getattr(parsed, name)]

@@ -115,6 +115,18 @@ def add_options(parser: argparse.ArgumentParser, defaults: Defaults) -> None:
         help="with --host: compare with another running server",
     )
     add(
+        "--baseline",
+        default="",
+        metavar="FILE",
+        help="the run.json of a run that this one may not be far behind",
+    )
+    add(
+        "--baseline-required",
+        action="store_true",
+        default=False,
+        help="exit 6 where --baseline is not comparable, instead of a warning",
+    )
+    add(
         "--selfcheck",
         action="store_true",
         default=False,

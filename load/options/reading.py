@@ -7,7 +7,7 @@ from pathlib import Path
 
 from load.errors import UsageError
 from load.options.asked import Defaults, Options, Stage
-from load.options.excluded import check_base, check_load, check_search, check_target
+from load.options.excluded import check_base, check_baseline, check_load, check_search, check_target
 from load.options.offered import ARRIVALS, COVERAGE, FAILURES, PROTOCOLS, UNDECIDED
 from load.options.values import (
     listed,
@@ -47,6 +47,7 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
     check_target(parsed, host)
     check_load(parsed)
     check_base(parsed, host)
+    check_baseline(parsed)
     check_search(parsed)
     return Options(
         users=users,
@@ -85,6 +86,8 @@ def read_options(parsed: argparse.Namespace, host: str | None, defaults: Default
         stages=stages,
         find_capacity=parsed.find_capacity,
         selfcheck=parsed.selfcheck,
+        baseline=Path(parsed.baseline) if parsed.baseline else None,
+        baseline_required=parsed.baseline_required,
         base=parsed.base or None,
         base_app=parsed.base_app or None,
         base_host=parsed.base_host.strip() or None,

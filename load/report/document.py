@@ -70,6 +70,8 @@ def build(facts: RunFacts, run: Run, outcomes: Outcomes, verdict: Verdict) -> Do
         "objectives": [objective_json(result) for result in facts.objectives],
         "capacity": facts.capacity,
         "comparison": facts.comparison,
+        "baseline": facts.baseline,
+        "fingerprint": dict(facts.fingerprint),
         "deadlines": {code: deadline_json(found) for code, found in sorted(outcomes.deadlines.items())},
         "reconciliation": None if facts.reconciled is None else asdict(facts.reconciled),
         "generator": generator_json(run, steady, accuracy, facts, on_time=on_time),

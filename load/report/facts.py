@@ -53,8 +53,10 @@ class RunFacts:
     recordings: id of a stream -> its file within the folder. rows_dropped: lines missing in streams.jsonl.gz.
     needed: rows of docs/errors.md that had to come. not_checkable: scenario -> breaks that its wire
     cannot prove. objectives: each with its value and decision. capacity: what a search found, None in any
-    other run; comparison: what a paired run decided, likewise. max_in_flight: users who take the arrivals of
-    open load. window_order, window_s: clean and rough windows in turn, and their length; None without an end.
+    other run; comparison: what a paired run decided, likewise. fingerprint: what makes it
+    comparable; baseline: the stored run it was held against, None without one. max_in_flight: users who take
+    the arrivals of open load. window_order, window_s: clean and rough windows in turn, and their length; None
+    without an end.
     """
 
     options: Options
@@ -83,6 +85,8 @@ class RunFacts:
     objectives: tuple[Result, ...] = ()
     capacity: Mapping[str, Any] | None = None
     comparison: Mapping[str, Any] | None = None
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Mapping[str, Any] | None = None
     max_in_flight: int | None = None
     window_order: tuple[str, ...] = ()
     window_s: float | None = None

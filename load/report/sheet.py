@@ -105,6 +105,7 @@ def _lines(document: Document) -> tuple[str, ...]:
     most = "at most " if document.get("capacity") else ""
     return (
         *capacity.capacity_line(document),
+        *_baseline_line(document),
         where,
         f"{most}{profile['users']:,} users {length}, {steady}",
         f"{_arrivals(profile)}, seed {profile['seed']}",
@@ -123,6 +124,17 @@ def _arrivals(profile: Mapping[str, Any]) -> str:
     if loop == "closed loop":
         return f"closed loop{stages}: waiting before the start cannot be seen"
     return f"{'' if loop is None else f'{loop}{stages}, '}{profile['arrivals']} arrivals"
+
+
+def _baseline_line(document: Document) -> tuple[str, ...]:
+    """What came of the stored run that it was held against."""
+    found = document.get("baseline")
+    if not found:
+        return ()
+    if found["differences"]:
+        return (f"no baseline for this machine: {'; '.join(found['differences'])}",)
+    untold = f"; too few streams for {', '.join(found['untold'])}" if found["untold"] else ""
+    return (f"baseline {found['run']}: tripwire only, changes below +50 % are not judged{untold}",)
 
 
 def _tone(document: Document, booked: int) -> Tone:
