@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import sys
 import threading
@@ -30,53 +29,40 @@ from typing import Any, cast
 
 import gevent
 from gevent.event import Event
-from locust import User, events
+from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from load import tripwire
+from load.asking import Asked, ask
 from load.beside import gauge, tend, watch
 from load.comparing import Comparing, prepare_comparison
 from load.conclude import conclude
-from load.crewed import await_reports, leave_without_parent, take_part, tell_facts
-from load.crowd import MOST_WALKERS, arrive, crowd, weigh
+from load.crewed import await_reports, take_part, tell_facts
+from load.crowd import crowd, weigh
 from load.decide import conclude_comparison
-from load.distributed import (
-    FACTS,
-    HALT,
-    LAST,
-    PART,
-    WINDOWS,
-    Facts,
-    Shift,
-    fingerprint,
-    windows_from,
-    windows_of,
-)
-from load.drivers.tls import TRUST
+from load.distributed import LAST, PART, WINDOWS, fingerprint, windows_of
 from load.errors import ExitCode, InvalidRun, LoadError, LocalFault, TargetDown, UsageError
+from load.feeding import Feeding
 from load.front import announce, check_port, exiting, leave, one_at_a_time
 from load.loadrun import LoadRun
-from load.options import Options, Rate, add_options, read_options
+from load.options import add_options
 from load.prepare import prepare
 from load.report.console import say
 from load.scenarios.base import AgentUser, Session
 from load.scenarios.ending import Ending
-from load.scenarios.failures import ROWS, Failures
 from load.scenarios.numbers import Numbers
-from load.scenarios.own import Own, read_bundled_rules, read_own
+from load.scenarios.own import Own, read_bundled_rules
 from load.scenarios.paired import USERS, PairedUser
-from load.scenarios.planned import kinds_of, users_of
 from load.scenarios.profile import DEFAULTS
-from load.scenarios.replay import read_offsets
 from load.scenarios.stages import Stages
 from load.scenarios.steps import Steps
 from load.seeking import seek
 from load.target.launch import free_port
 from load.verdict.capacity import first_load
 from load.verdict.crew import Crew
-from load.verdict.objective import Objective, read_objective
-from load.verdict.search import Search, of_a_step
+from load.verdict.search import Search
+from load.worker import Worker
 
 WATCH_S = 0.5
 OF_A_COMPARISON = ("--base", "--base-app", "--base-host", "--selfcheck")
@@ -114,16 +100,12 @@ class Plugin:
 
     def __init__(self) -> None:
         self.run: LoadRun | None = None
-        self.own: Own | None = None
-        self.others: list[type[AgentUser]] = []
-        self.objectives: tuple[Objective, ...] = ()
-        self.offsets_ns: tuple[int, ...] = ()
+        self.worker: Worker | None = None
+        self.asked: Asked
         self.weights: dict[str, float] = {}
-        self.facts: Facts | None = None
-        self.shift: Shift | None = None
         self.interrupted = False
         self.quitting = False
-        self.feeding: gevent.Greenlet[..., None] | None = None
+        self.feeding: Feeding | None = None
         self.comparing: Comparing | None = None
         self.began_ns = 0
         self.lock = threading.RLock()
@@ -146,9 +128,10 @@ class Plugin:
         logging.getLogger("locust.stats_logger").disabled = True  # its tables would bury the verdict
         with exiting():
             if isinstance(runner, WorkerRunner):
-                self.begin_worker(runner)
+                self.worker = Worker(environment, runner, self.ask)
+                self.worker.begin()
                 return
-            options = self.options()
+            options = self.ask().options
             if options.is_paired and web_ui is not None:
                 raise UsageError(NOT_PAIRED_IN_THE_WEB_UI)
             if options.find_capacity and web_ui is not None:
@@ -163,7 +146,7 @@ class Plugin:
             if isinstance(runner, MasterRunner):
                 runner.register_message(LAST, self.on_last_report)
             if web_ui is None:
-                self.begin(options)
+                self.begin(self.asked)
                 if isinstance(runner, MasterRunner):
                     gevent.spawn(self.await_workers, gevent.getcurrent())
             else:
@@ -171,15 +154,15 @@ class Plugin:
                 say(f"web UI: http://localhost:{self.parsed.web_port}/")
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
-        if isinstance(self.runner, WorkerRunner):
+        if self.worker is not None:
             with exiting():
-                self.begin_shift()
+                self.worker.begin_shift()
             return
         if environment.web_ui is not None:
             # Locust counts the form's run time from the click; it would be over before the target answers.
             environment.web_ui._cancel_run_time_timer()  # noqa: SLF001  # there is no other way
             try:
-                self.begin(self.options())
+                self.begin(self.ask())
             except LoadError as error:
                 say(f"{error.exit_code.name}: {error}")
                 self.stop_test()
@@ -202,7 +185,8 @@ class Plugin:
         gevent.spawn(gauge, self.run)
         gevent.spawn(tend, self.run, self.runner)
         if self.run.search is not None:
-            gevent.spawn(seek, self.run, self.runner, self.began_ns, self.set_rate, self.stop_test)
+            assert self.feeding is not None
+            gevent.spawn(seek, self.run, self.runner, self.began_ns, self.feeding.set_rate, self.stop_test)
 
     def on_spawning_complete(self, **_: Any) -> None:
         run = self.run
@@ -213,8 +197,8 @@ class Plugin:
             if isinstance(self.runner, MasterRunner):
                 self.runner.send_message(WINDOWS, dict(windows_of(windows)))
             elif run.options.is_open and run.search is None:
-                assert run.session is not None
-                self.feed(run.session, time.perf_counter_ns(), run.options.rate)
+                assert self.feeding is not None
+                self.feeding.begin(time.perf_counter_ns(), run.options.rate)
 
     def on_test_stopping(self, **_: Any) -> None:
         session = self.session
@@ -222,14 +206,15 @@ class Plugin:
             session.ledger.steady_until_ns = time.perf_counter_ns()
             if self.comparing is not None:
                 self.comparing.stop()
-            if self.feeding is not None:
-                self.feeding.kill()
+            feeding = self.feeding if self.worker is None else self.worker.feeding
+            if feeding is not None:
+                feeding.stop()
             if session.pool is not None:
                 session.pool.close()
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
-        if isinstance(self.runner, WorkerRunner):
-            self.end_shift(self.runner)
+        if self.worker is not None:
+            self.worker.end_shift()
             return
         if isinstance(self.runner, MasterRunner):
             await_reports(self.run, self.runner, self.environment.stop_timeout)
@@ -244,7 +229,7 @@ class Plugin:
             session.ledger.defects.append(f"{type(exception).__name__}: {exception}")
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
-        if isinstance(self.runner, WorkerRunner):
+        if self.worker is not None:
             environment.process_exit_code = 0  # what came of it is the master's to say
             return
         if self.quitting:
@@ -257,6 +242,10 @@ class Plugin:
                 environment.process_exit_code = int(code)
 
     # -- a master and its workers
+
+    def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
+        if self.worker is not None:
+            self.worker.report(data)
 
     def on_worker_connect(self, client_id: str, **_: Any) -> None:
         if self.run is not None and self.began_ns:
@@ -291,119 +280,19 @@ class Plugin:
         if self.run is not None:
             take_part(self.run, msg.node_id, msg.data)
 
-    # -- a worker
-
-    def begin_worker(self, worker: WorkerRunner) -> None:
-        """Does nothing of its own: the master says when, and what came of it."""
-        worker.stop = one_at_a_time(worker.stop)  # type: ignore[method-assign]
-        worker.register_message(FACTS, self.on_facts)
-        worker.register_message(WINDOWS, self.on_windows)
-        worker.register_message(HALT, self.on_halt, concurrent=True)
-        gevent.signal_handler(signal.SIGINT, self.leave_if_idle)
-        if getattr(self.parsed, "processes", None):
-            gevent.spawn(leave_without_parent, os.getppid())
-
-    def leave_if_idle(self) -> None:
-        """A Ctrl-C reaches master and workers; while users are under way the master ends it all."""
-        if self.shift is None or self.shift.over:
-            sys.exit(0)
-
-    def on_facts(self, msg: Any, **_: Any) -> None:
-        self.facts = msg.data
-
-    def on_windows(self, msg: Any, **_: Any) -> None:
-        shift = self.shift
-        if shift is not None:
-            windows = shift.ledger.windows = windows_from(msg.data)
-            if shift.options.is_open:
-                self.feed(shift.session, windows.from_ns, shift.options.rate)
-
-    def on_halt(self, **_: Any) -> None:
-        self.runner.stop()
-
-    def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
-        if self.shift is not None and not self.shift.over:
-            data[PART] = self.shift.report()
-
-    def begin_shift(self) -> None:
-        """The users come next."""
-        facts = self.facts
-        if facts is None:
-            raise UsageError("--worker: the master is of another kind, it does not say what to measure")
-        parsed = self.parsed
-        parsed.num_users, parsed.spawn_rate = facts["users"], facts["spawn_rate"]
-        parsed.run_time = facts["run_time_s"]
-        self.weights = dict(facts["weights"])
-        options = replace(self.options(), users=facts["users"])
-        kinds = self.kinds()
-        for kind in kinds:
-            if issubclass(kind, Failures):
-                kind.fixed_count = facts["walkers"]
-        self.environment.user_classes = list(kinds)
-        shift = self.shift = Shift(options, self.own, facts)
-        AgentUser.session = shift.session
-        gevent.spawn(gauge, shift)
-        gevent.spawn(tend, shift, self.runner)
-
-    def end_shift(self, worker: WorkerRunner) -> None:
-        """The users have ended: the last report."""
-        shift = self.shift
-        if shift is not None and not shift.over:
-            last = shift.report(final=True)
-            shift.over = True
-            shift.dump()
-            worker.send_message(LAST, last)
-
     @property
     def session(self) -> Session | None:
         """Of the run that this process takes part in."""
-        if self.shift is not None:
-            return self.shift.session
+        if self.worker is not None:
+            return None if self.worker.shift is None else self.worker.shift.session
         return None if self.run is None else self.run.session
 
     # -- one run
 
-    def options(self) -> Options:
-        """What was asked for, with the names that only the scenarios know checked."""
-        options = read_options(self.parsed, self.environment.host, DEFAULTS)
-        TRUST.use(options.tls_ca, insecure=options.insecure)
-        self.own = read_own(options)
-        self.others = [kind for file in options.scenario_files for kind in users_of(file)]
-        kinds = {kind.scenario: kind for kind in self.kinds()}
-        rows = ROWS if self.own is None else {}
-        texts = options.objectives or (self.own.objectives if self.own is not None else ())
-        if options.find_capacity:
-            texts = of_a_step(texts)
-        if options.is_open and not any(text.startswith("never_started") for text in texts):
-            texts = (*texts, EVERYBODY_STARTS)
-        if options.replay is not None:
-            self.offsets_ns = read_offsets(options.replay, ROWS)
-        self.objectives = tuple(read_objective(text, [*kinds, *rows]) for text in texts)
-        for name in options.scenarios:
-            if name not in kinds and name not in rows:
-                raise UsageError(f"--scenario {name}: unknown; there are {', '.join([*kinds, *rows])}")
-        if options.is_open:
-            # Failure users come beside the pool, and each user has an account.
-            options = replace(options, users=(options.max_in_flight or options.users) + MOST_WALKERS)
-        if self.parsed.mix == DEFAULTS.mix:
-            # Nobody asked for it: plans have weights of their own, and a locustfile the users it wants.
-            there = {} if self.own is not None else kinds
-            return replace(options, mix={name: n for name, n in options.mix.items() if name in there})
-        for name in options.mix:
-            if name not in kinds:
-                raise UsageError(f"--mix {name}: unknown; there are {', '.join(kinds)}")
-        return options
-
-    def kinds(self) -> list[type[AgentUser]]:
-        """The user classes of the configuration and of `--scenarios`, and those of the locustfile that are
-        ours; the bundled backend's stay away from a target of the user's own."""
-        # Locust's annotation says instances; these are classes.
-        found = cast("dict[str, type[User]]", self.environment.available_user_classes or {})
-        ours = [kind for kind in found.values() if issubclass(kind, AgentUser)]
-        if self.own is not None:
-            ours = [kind for kind in ours if not kind.__module__.startswith("load.scenarios.")]
-            ours += kinds_of(self.own.plans)
-        return ours + self.others
+    def ask(self) -> Asked:
+        """Reads the command line, or the form, anew."""
+        self.asked = ask(self.parsed, self.environment)
+        return self.asked
 
     @property
     def parsed(self) -> Namespace:
@@ -418,8 +307,9 @@ class Plugin:
         assert self.environment.runner is not None
         return self.environment.runner
 
-    def begin(self, options: Options) -> None:
+    def begin(self, asked: Asked) -> None:
         """PREPARED. Whatever fails leaves nothing running."""
+        options, own = asked.options, asked.own
         self.run = self.feeding = self.comparing = None
         if options.find_capacity and self.environment.web_ui is not None:
             # Its form has brought as many users as it says before anybody could ask for fewer.
@@ -431,20 +321,19 @@ class Plugin:
             run.discard(keep_log=False)
             raise
         if options.is_paired:
-            self.begin_comparison(run)
+            self.begin_comparison(run, own)
             return
-        coming = () if self.own is None else self.own.coming(options.failures)
-        given = self.parsed.mix != DEFAULTS.mix
+        coming = () if own is None else own.coming(options.failures)
 
         def who(failures: tuple[str, ...]) -> list[type[AgentUser]]:
-            return weigh(options, self.kinds(), coming, failures, given=given)
+            return weigh(options, asked.kinds, coming, failures, given=asked.mix_given)
 
         def tell(failures: tuple[str, ...]) -> None:
-            tried = () if self.own is None else self.own.first_of_each_wire(options.failures)
+            tried = () if own is None else own.first_of_each_wire(options.failures)
             announce(options, who(failures), failures, tuple(plan.name for plan in tried))
 
         try:
-            prepared = prepare(options, self.own, run.folder, run.ledger, run.limits, tell)
+            prepared = prepare(options, own, run.folder, run.ledger, run.limits, tell)
             run.session, run.target, run.provider = prepared.session, prepared.target, prepared.provider
             run.settings = prepared.settings
             run.conversations, run.before = prepared.conversations, prepared.before
@@ -452,10 +341,10 @@ class Plugin:
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown))
             raise
-        if self.own is not None:
-            run.not_checkable = {plan.name: plan.dialect.not_checkable for plan in self.own.plans}
-        run.objectives = self.objectives
-        run.rules = read_bundled_rules() if self.own is None else self.own.rules
+        if own is not None:
+            run.not_checkable = {plan.name: plan.dialect.not_checkable for plan in own.plans}
+        run.objectives = asked.objectives
+        run.rules = read_bundled_rules() if own is None else own.rules
         if options.is_open:
             users = crowd(options, kinds)
             self.parsed.num_users, self.parsed.spawn_rate = users, max(options.spawn_rate, OPEN_SPAWN_RATE)
@@ -475,32 +364,18 @@ class Plugin:
             run.session = replace(prepared.session, numbers=Numbers(options.users))
         self.began_ns = 0
         self.run = run
+        self.feeding = Feeding(run.session, self.weights, asked.offsets_ns)
 
-    def begin_comparison(self, run: LoadRun) -> None:
+    def begin_comparison(self, run: LoadRun, own: Own | None) -> None:
         """PREPARED, with both arms."""
         try:
-            self.comparing = prepare_comparison(run, self.own)
+            self.comparing = prepare_comparison(run, own)
         except BaseException as error:
             run.discard(keep_log=isinstance(error, TargetDown | InvalidRun))
             raise
         self.parsed.run_time = None  # it is the budget of load, and Locust's would be that of the whole run
         self.environment.user_classes = [PairedUser]
         self.run = run
-
-    def feed(self, session: Session, began_ns: int, rate: Rate | None) -> None:
-        """Lets the arrivals of open load come; rate: None for those of a trace."""
-        self.feeding = gevent.spawn(
-            arrive, session, began_ns, self.weights, self.offsets_ns, self.shift, rate
-        )
-
-    def set_rate(self, per_s: float) -> None:
-        """Lets arrivals come so many a second from now on."""
-        session = self.session
-        assert session is not None
-        assert session.options.rate is not None
-        if self.feeding is not None:
-            self.feeding.kill()
-        self.feed(session, time.perf_counter_ns(), replace(session.options.rate, per_s=per_s))
 
     def finish(self) -> ExitCode | None:
         """ENDED. Stops the target, judges, writes, shows; the code of the run, None when there was none."""
