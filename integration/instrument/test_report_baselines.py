@@ -55,6 +55,25 @@ def test_the_fingerprint_is_of_the_profile_and_not_of_the_seed() -> None:
     assert first["profile"] != more["profile"]
 
 
+@pytest.mark.parametrize(
+    ("host", "same"),
+    [
+        ("http://127.0.0.1:8001", True),  # wherever it happened to listen
+        ("http://10.0.0.1:8000", False),
+        ("https://127.0.0.1:8000", False),
+        (None, False),
+    ],
+)
+def test_the_port_of_a_server_is_never_compared(host: str | None, same: bool) -> None:
+    """Its address is."""
+    there, here = (
+        known_before(replace(OPTIONS, host=one), Limits())["profile"]
+        for one in ("http://127.0.0.1:8000", host)
+    )
+
+    assert (here == there) is same
+
+
 def test_a_comparison_is_remembered_in_one_line_each(tmp_path: Path) -> None:
     """Trees, answer and effects; two runs, two lines."""
     remembered = history.line_of(comparing(lines(WORSE)))

@@ -107,8 +107,25 @@ def test_a_stored_run_gives_its_quiet_streams() -> None:
     [
         ([], "--baseline run.json: is no run.json"),
         ({}, "--baseline run.json: is no run.json"),
+        ({"format": True}, "--baseline run.json: is no run.json"),
         ({"format": 2}, "--baseline run.json: is of format 2, and this checkout reads 1"),
         ({"format": 1}, "--baseline run.json: has no fingerprint; run it again with this version"),
+        (
+            {"format": 1, "fingerprint": []},
+            "--baseline run.json: has no fingerprint; run it again with this version",
+        ),
+        (
+            {"format": 1, "fingerprint": {"canary_ms": "fast"}},
+            "--baseline run.json: has no fingerprint; run it again with this version",
+        ),
+        (
+            {"format": 1, "fingerprint": {}, "comparison": {"arms": {}}},
+            "--baseline run.json: is a comparison, whose load is another; name an ordinary run",
+        ),
+        (
+            {"format": 1, "fingerprint": {}, "capacity": {"steps": []}},
+            "--baseline run.json: is a search for a capacity, whose load is another; name an ordinary run",
+        ),
         (
             {"format": 1, "fingerprint": {}},
             "--baseline run.json: cannot be read: InstrumentError: not a stored run",

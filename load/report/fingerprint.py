@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from load.metrics.timeline import Limits
 from load.options import Options
@@ -52,7 +53,7 @@ def _profile(options: Options, limits: Limits) -> str:
         "replay": _hash(options.replay),
         "config": _hash(options.config),
         "app": options.app,
-        "host": options.host,
+        "host": _without_port(options.host),
         "protocol": options.protocol,
         "model": options.model,
         "stall_ns": limits.stall_ns,
@@ -91,6 +92,14 @@ def _cpu() -> str | None:
         name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon
     }
     return found.get("model name") or platform.machine() or None
+
+
+def _without_port(host: str | None) -> str | None:
+    """A server that is started for the run may listen anywhere."""
+    if host is None:
+        return None
+    parts = urlsplit(host)
+    return f"{parts.scheme}://{parts.hostname}{parts.path}"
 
 
 def _hash(file: Path | None) -> str | None:

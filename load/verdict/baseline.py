@@ -25,6 +25,8 @@ MORE_STALLED: Final = 5
 CANARY: Final = 0.05
 """Machines whose fixed piece of work takes so much longer or shorter are different machines."""
 TRACER: Final = "ctrace"
+OTHER_LOADS: Final = {"comparison": "a comparison", "capacity": "a search for a capacity"}
+"""Members of a run.json that only runs have which the profile does not describe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,17 @@ class Baseline:
 
 def of_document(document: Any, where: str, newest: int) -> Baseline:
     """Raises UsageError in one line where it is no run, or one of a newer format than `newest`."""
-    if not isinstance(document, dict) or not isinstance(document.get("format"), int):
+    if not isinstance(document, dict) or type(document.get("format")) is not int:
         raise UsageError(f"--baseline {where}: is no run.json")
     if document["format"] > newest:
         raise UsageError(
             f"--baseline {where}: is of format {document['format']}, and this checkout reads {newest}"
         )
-    if "fingerprint" not in document:
+    if not _is_fingerprint(document.get("fingerprint")):
         raise UsageError(f"--baseline {where}: has no fingerprint; run it again with this version")
+    for kind, name in OTHER_LOADS.items():
+        if document.get(kind):
+            raise UsageError(f"--baseline {where}: is {name}, whose load is another; name an ordinary run")
     try:
         run = Run.from_json(document)
         names = document["metrics"]["undisturbed"]["scenarios"]
@@ -95,6 +100,11 @@ def tripped(base: Baseline, quiet: Tally) -> Iterator[Finding]:
             yield Finding(ExitCode.REGRESSED, None, FIGURE, now, f"{WORSE:g} × {then}", reason)
     if _enough(base, quiet):
         yield from _stalls(base, quiet)
+
+
+def _is_fingerprint(found: object) -> bool:
+    """Whether `differences` can read it."""
+    return isinstance(found, dict) and isinstance(found.get("canary_ms", 0.0), int | float | None)
 
 
 def _pairs(base: Baseline, quiet: Tally) -> Iterator[tuple[str, Histogram, Histogram]]:
