@@ -24,6 +24,13 @@ class Compared:
     lines: list[BlockLine] = field(default_factory=list)
     failure: LoadError | None = None
 
+    @property
+    def out_of_room(self) -> bool:
+        """Whether the disk was full, on which the databases of both servers lie: then streams that failed are
+        nobody's fault."""
+        no_room = self.failure is not None and str(self.failure).startswith("no_room")
+        return no_room or self.rows.failure is not None
+
     def take(self, line: BlockLine) -> None:
         """One block that is over."""
         self.lines.append(line)

@@ -7,9 +7,11 @@ close     nothing of it is left, however it ended
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -47,6 +49,8 @@ PLANTED: Final = MappingProxyType(
 )
 """What answers head in the comparisons of a selfcheck."""
 PROGRESS_S: Final = 5.0
+LEAST_ROOM_MB: Final = 16
+"""More than a lifetime writes; on a full disk both servers would fail, which is no fault of head's."""
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ class Comparing:
             self.run.ledger.run.health = self.run.ledger.run.health + rounds.health
 
     def _check(self) -> None:
+        check_room(self.run.folder)
         if self.run.provider_died is not None:
             raise InvalidRun(f"{self.run.provider_died}; it is a part of the instrument")
         self.arms.check()
@@ -123,6 +128,7 @@ def prepare_comparison(run: LoadRun, own: Own | None) -> Comparing:
     import scipy.special
     import scipy.stats  # noqa: F401
 
+    check_room(run.folder)
     pairing = Pairing(run, own)
     try:
         arms = pairing.start()
@@ -141,6 +147,17 @@ def prepare_comparison(run: LoadRun, own: Own | None) -> Comparing:
     run.asked = tuple(f"{arm} {course.scenario}" for arm in ARMS)
     run.session = _session(run, conversations)
     return Comparing(run, compared, arms, course)
+
+
+def check_room(folder: Path) -> None:
+    """Raises InvalidRun where the disk of a run's folder, which has the servers' databases too, is all but
+    full."""
+    room_mb = shutil.disk_usage(folder).free >> 20
+    if room_mb < LEAST_ROOM_MB:
+        raise InvalidRun(
+            f"no_room: {room_mb} MB are left for {folder}, {LEAST_ROOM_MB} are needed;"
+            " name another place with --reports"
+        )
 
 
 @dataclass(slots=True)

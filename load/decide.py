@@ -73,7 +73,8 @@ def _findings(run: LoadRun, compared: Compared, *, interrupted: bool) -> Iterato
     failure = compared.failure
     if failure is not None:
         yield Finding(failure.exit_code, None, None, None, None, str(failure))
-    yield from breaks(run.ledger.outcomes, compared.scenario, run.reproduce)
+    if not compared.out_of_room:
+        yield from breaks(run.ledger.outcomes, compared.scenario, run.reproduce)
     # How late we were with each chunk, the decision has weighed: medians of pairs bear more.
     yield from untrustworthy(
         run.ledger.run.health, Tally(), budget_ns=run.late_budget_ns, stall_ns=run.limits.stall_ns

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -305,6 +305,53 @@ def test_a_delta_that_head_loses_is_named(place: Place) -> None:
     assert finding["reproduce"] == (
         f"locust -f locustfile.py --headless --base 'HEAD@{{1}}' --seed 5 --app-dir {place.repository}"
     )
+
+
+def fill(disk: Path, but_mb: int) -> None:
+    """Until there is no more room than that."""
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+        while shutil.disk_usage(disk).free > but_mb << 20:
+            filler.write(b"0" * 65_536)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk with room for a comparison, and not much more."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.holds
+@pytest.mark.parametrize("but_mb", [8, 0])
+def test_a_disk_that_gets_full_is_told(but_mb: int, place: Place) -> None:
+    """6, and streams that failed for it are not head's doing. Needs root, who may mount a small disk."""
+    with small_disk(place.reports), place.started(*LONG) as locust:
+        place.await_blocks(4)
+        fill(place.reports, but_mb)
+        run = over(locust, place.reports)
+        place.check_clean()
+
+    assert "Traceback" not in run.out
+    assert any(line.startswith(("INVALID no_room: ", "INVALID not written: ")) for line in run.report), (
+        run.out
+    )
+    assert run.code == 6
+
+
+@pytest.mark.holds
+def test_a_disk_that_is_full_is_told_at_once(place: Place) -> None:
+    """Nothing is started. Needs root, who may mount a small disk."""
+    with small_disk(place.reports):
+        fill(place.reports, 8)
+        run = place.run(*SHORT)
+
+    (line,) = run.lines
+    assert line.startswith("INVALID: no_room: ")
+    assert run.code == 6
 
 
 # -- servers and apps of somebody else
