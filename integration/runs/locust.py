@@ -31,7 +31,7 @@ class Ended:
     @property
     def folder(self) -> Path:
         """The only run folder. Raises ValueError where there are none or several."""
-        (folder,) = [path for path in self.reports.iterdir() if not path.is_symlink()]
+        (folder,) = [path for path in self.reports.iterdir() if path.is_dir() and not path.is_symlink()]
         return folder
 
     @property
