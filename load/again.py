@@ -79,7 +79,8 @@ def again(
             connections=load["connections"],
             of_tests=of_tests,
         )
-        plain = joint.plain or plain
+        overhead = (plain or {}).get("overhead")
+        plain = plain if joint.plain is None else joint.plain | {"overhead": overhead}
         scenarios = len(document["scenarios"])
         document = dict(_judged(document, joint, rules, base)) | {
             "errorpaths": None if plain is None else summary_of(plain),

@@ -13,15 +13,15 @@ from typing import Final
 from load import tripwire
 from load.drivers.route import proxy_for
 from load.errors import ExitCode, InvalidRun
+from load.joint import Joint, join, summarise
 from load.joint import findings as joint_findings
-from load.joint import join, summarise
 from load.loadrun import LoadRun
 from load.report.capacity import capacity_of
 from load.report.facts import RunFacts, TargetFacts
 from load.report.paths import summary_of
 from load.target.config import ROOT
 from load.target.journal import Journal
-from load.target.overhead import stored_overhead
+from load.target.overhead import PROBES, Overhead, stored_overhead
 from load.target.parts import CoverageSummary, find_parts, write_coverage_json
 from load.target.rows import read_executions
 from load.telling import invalid, tell, write_recordings
@@ -75,7 +75,9 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         told=run.ledger.outcomes.told,
         connections=run.ledger.outcomes.connections,
     )
-    plain = joint.plain
+    plain, overhead = joint.plain, _overhead(run, coverage, joint)
+    if plain is not None and overhead is not None:
+        plain["overhead"] = overhead.plain
     if run.target is not None:
         # A part of the profile, or a short look at it, reaches less.
         rules = run.rules if run.is_whole else Rules()
@@ -101,7 +103,7 @@ def conclude(run: LoadRun, *, interrupted: bool) -> Verdict:
         target_cpu_s=_cpu_s(run),
         provider_cpu_s=None if journal is None else round(journal.cpu_s, 3),
         coverage=coverage,
-        overhead=None if coverage is None else stored_overhead(coverage.python, coverage.core),
+        overhead=overhead,
         errorpaths=None if plain is None else summary_of(plain),
         together=summarise(joint, coverage, run.rules, len(run.ledger.outcomes.scenarios)),
         coverage_absent=absent,
@@ -187,6 +189,14 @@ def _coverage(run: LoadRun) -> tuple[CoverageSummary | None, str]:
         failed = "; ".join(f"{name} {result}" for name, result in summary.checks.items() if result != "ok")
         return None, f"the coverage data cannot be trusted: {failed}"
     return summary, ""
+
+
+def _overhead(run: LoadRun, coverage: CoverageSummary | None, joint: Joint) -> Overhead | None:
+    if coverage is not None:
+        return stored_overhead(coverage.python, coverage.core)
+    if run.options.coverage != "off" or joint.paths is None:
+        return None
+    return stored_overhead(joint.paths.python, None, of=PROBES)
 
 
 def _target(run: LoadRun) -> TargetFacts:

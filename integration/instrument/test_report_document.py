@@ -261,7 +261,7 @@ def test_coverage() -> None:
     coverage = stored(document())["coverage"]
 
     assert coverage["files"] == {"backend/api/chat.py": 87.5, "backend/api/stream.py": 100.0}
-    assert (coverage["core"], coverage["overhead"]) == ("sysmon", None)
+    assert (coverage["core"], coverage["overhead"], coverage["overhead_interval"]) == ("sysmon", None, None)
 
 
 def test_coverage_that_is_absent_is_not_zero() -> None:
@@ -271,6 +271,7 @@ def test_coverage_that_is_absent_is_not_zero() -> None:
         "files": {},
         "core": "sysmon",
         "overhead": None,
+        "overhead_interval": None,
         "absent": "--coverage off",
     }
 

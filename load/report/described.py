@@ -80,7 +80,7 @@ def coverage_json(facts: RunFacts) -> dict[str, object]:
         return {
             "files": {},
             "core": facts.target.core,
-            "overhead": facts.overhead,
+            **_overhead(facts),
             "absent": facts.coverage_absent,
         }
     return {
@@ -90,10 +90,18 @@ def coverage_json(facts: RunFacts) -> dict[str, object]:
         "core": summary.core,
         "python": summary.python,
         "mode": summary.mode,
-        "overhead": facts.overhead,
+        **_overhead(facts),
         "checks": dict(summary.checks),
         "left_out": list(summary.left_out),
         "absent": facts.coverage_absent or None,
+    }
+
+
+def _overhead(facts: RunFacts) -> dict[str, object]:
+    found = facts.overhead
+    return {
+        "overhead": None if found is None else found.mean,
+        "overhead_interval": None if found is None else [found.low, found.high],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from load.options import Options
 from load.report.provenance import Provenance
+from load.target.overhead import Overhead
 from load.target.parts import CoverageSummary
 from load.verdict.behaviour import Needed
 from load.verdict.reconcile import Reconciled
@@ -46,7 +47,7 @@ class RunFacts:
     conversations: how many there were to choose from. coverage: None with the reason in coverage_absent.
     errorpaths: `paths.summary_of` the map, None where no process left a part of it. together: the value of
     `summary.json`, None where nothing was measured.
-    overhead: CPU covered over plain, None where it was not measured. undisturbed: scenarios without a failure
+    overhead: as it was last measured, None where it never was. undisturbed: scenarios without a failure
     of their own, which the headline figures come from; empty for all. reconciled: clients against the
     target's own rows, None where there are none to read. journal: whether the provider's was read.
     target_cpu_s, provider_cpu_s: processor time since their start, None where they are not ours.
@@ -72,7 +73,7 @@ class RunFacts:
     coverage_absent: str = ""
     errorpaths: Mapping[str, Any] | None = None
     together: Mapping[str, Any] | None = None
-    overhead: float | None = None
+    overhead: Overhead | None = None
     undisturbed: tuple[str, ...] = ()
     reconciled: Reconciled | None = None
     journal: bool = False

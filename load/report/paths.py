@@ -43,14 +43,14 @@ Map: TypeAlias = Mapping[str, Any]
 """Plain values, as in errorpaths.json."""
 
 
-def to_plain(paths: ErrorPaths, *, overhead: float | None = None) -> dict[str, Any]:
+def to_plain(paths: ErrorPaths) -> dict[str, Any]:
     """The value of `errorpaths.json`, without what only a load run can add."""
     return {
         "format": FORMAT,
         "sources": paths.source_hash,
         "python": paths.python,
         "core": paths.core,
-        "overhead": None if overhead is None else {"cpu_ratio": overhead},
+        "overhead": None,
         "complete": paths.complete,
         "phases": {name: asdict(phase) for name, phase in paths.phases.items()},
         "left_out": list(paths.left_out),

@@ -90,6 +90,8 @@ def _lines(document: Document) -> tuple[str, ...]:
     python = f", Python {target['python']}" if target["python"] else ""
     core = document["coverage"]["core"]
     covered = f"coverage {target['coverage']} ({core})" if target["coverage"] != "off" else "no coverage"
+    if target["coverage"] != "off" or document["coverage"]["overhead"] is not None:
+        covered += f", {tables.overhead_of(document['coverage'])}"
     seconds = profile["steady_s"]
     steady = "no measuring window" if seconds is None else f"{seconds:.1f} s measured"
     run_time_s = profile["run_time_s"]

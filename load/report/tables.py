@@ -189,16 +189,23 @@ def coverage(document: Document) -> Table:
     ]
     covered, executable = (sum(pair[at] for pair in lines.values()) for at in (0, 1))
     rows.append(Row(("all", f"{executable:,}", f"{covered:,}", percent(covered, executable)), "sum"))
-    ratio = coverage["overhead"]
-    overhead = "not measured" if ratio is None else f"{ratio:.2f} × the CPU of a plain run"
     note = (
         f"Lines of the target that this run reached, tests not included. Python {coverage['python']}, core"
-        f" {coverage['core']}, {coverage['mode']}; overhead {overhead}."
+        f" {coverage['core']}, {coverage['mode']}; {overhead_of(coverage)}."
     )
     failed = [f"{check}: {result}" for check, result in coverage["checks"].items() if result != "ok"]
     if failed:
         note += f" Checks that failed: {'; '.join(failed)}."
     return Table("Coverage", note, columns, tuple(rows))
+
+
+def overhead_of(coverage: Mapping[str, Any]) -> str:
+    """What being measured cost the target, of the `coverage` of a document."""
+    if coverage["overhead"] is None:
+        return "overhead not measured"
+    # Runs of before the interval was there are rendered, too.
+    low, high = coverage.get("overhead_interval") or (coverage["overhead"], coverage["overhead"])
+    return f"{coverage['overhead']:.2f} × [{low:.2f}, {high:.2f}] the CPU of a plain run"
 
 
 def settings(document: Document) -> Table:

@@ -19,8 +19,8 @@ from websockets.sync.client import connect
 from load.target.config import bundled
 from load.target.launch import Target, launch
 
-REQUESTS: Final = 400
-STREAMS: Final = 24
+REQUESTS: Final = 200
+STREAMS: Final = 10
 CHUNKS: Final = 200
 SETTINGS: Final = {
     "BACKEND_RATE_MESSAGES_PER_MIN": "600000",
