@@ -16,7 +16,6 @@ place, and each may be that of a process alone, a master or a worker; what is do
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import sys
@@ -46,6 +45,7 @@ from load.errors import ExitCode, InvalidRun, LoadError, LocalFault, TargetDown,
 from load.feeding import Feeding
 from load.front import announce, check_port, exiting, leave, one_at_a_time
 from load.loadrun import LoadRun
+from load.loop import follow_streams, settle
 from load.options import add_options
 from load.prepare import prepare
 from load.report.console import say
@@ -81,6 +81,7 @@ EVERYBODY_STARTS = "never_started count < 1"
 
 def install() -> None:
     """Called by the locustfile; nothing is started before Locust's `init`."""
+    follow_streams()
     plugin = Plugin()
     events.init_command_line_parser.add_listener(plugin.on_parser)
     events.init.add_listener(plugin.on_init)
@@ -190,9 +191,10 @@ class Plugin:
 
     def on_spawning_complete(self, **_: Any) -> None:
         run = self.run
+        if self.worker is not None:
+            settle()
         if run is not None and run.ledger.windows is None:
-            gc.collect()
-            gc.freeze()  # a full collection over the imported modules would stop every stream
+            settle()
             windows = run.open_windows(self.began_ns)
             if isinstance(self.runner, MasterRunner):
                 self.runner.send_message(WINDOWS, dict(windows_of(windows)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from integration.instrument.script_server import Peer, ScriptServer
+from integration.instrument.script_server import Peer, ScriptServer, close
 from load.drivers.channel import Channel
 from load.drivers.watchdog import Wait
-from load.metrics.events import Expired
+from load.metrics.events import Closed, Expired
 
 SECOND = 1_000_000_000
 
@@ -42,3 +42,31 @@ def test_a_connect_that_is_never_answered_times_out(full: str) -> None:
 
     assert isinstance(unusable, Expired)
     assert (unusable.clock, unusable.limit_ns) == ("connect", SECOND // 20)
+
+
+def test_behind_a_close_frame_nothing_is_followed() -> None:
+    """Who follows then learns that there is no more."""
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        peer.sock.recv(64)
+        peer.send(close(1001))
+        peer.gone()
+
+    followed: list[list[bytes]] = []
+
+    def take(messages: list[bytes]) -> bool:
+        followed.append(messages)
+        return True
+
+    with ScriptServer(script) as server:
+        channel = connected(server)
+        channel.send(b"{}")
+        announced = channel.read()
+        channel.wire.shut_writing()
+        left = channel.follow(take)
+        channel.wire.shut()
+
+    assert (announced, left, followed) == ([], [], [])
+    assert isinstance(channel.closed, Closed)
+    assert (channel.closed.code, channel.closed.how) == (1001, "close")

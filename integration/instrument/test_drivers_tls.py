@@ -121,6 +121,32 @@ def test_the_records_of_one_read_come_together(believed: ssl.SSLContext) -> None
     assert (first, second) == (b"one, two, ", b"three")
 
 
+def test_who_follows_is_given_every_record(believed: ssl.SSLContext) -> None:
+    """Also the one that came with the handshake; then it wants no more."""
+
+    def script(peer: Peer) -> None:
+        records = Records(peer, believed)
+        records.shake(b"hello")
+        peer.sock.recv(65_536)
+        peer.send(records.of(b"one"))
+        peer.gone()
+
+    followed: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        followed.append(data)
+        if data == b"hello":
+            wire.send(b"go on")
+        return data != b"one"
+
+    with ScriptServer(script) as server:
+        wire = connect(server)
+        wire.follow(take)
+        wire.shut()
+
+    assert followed == [b"hello", b"one"]
+
+
 def test_what_comes_with_the_handshake_is_neither_lost_nor_late(certificate: Path) -> None:
     """TLS 1.2: a server may speak in the segment that ends the handshake; nobody has read it yet."""
     context = certificates.serving(certificate)

@@ -6,7 +6,7 @@ The protocol is `websockets`' Sans-I/O one; the socket, its stamps and its limit
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from websockets.client import ClientProtocol
@@ -146,10 +146,39 @@ class Channel:
         try:
             data = self.wire.read()
         except OSError:
-            if self.expired() is None:
-                self._end(Closed(now_ns(), False, None, "network", "reset"))
-            return []
+            return self._lost()
         return self._receive(data)
+
+    def follow(self, take: Callable[[list[bytes]], bool]) -> list[bytes]:
+        """Hands over the messages of each read until `take`, which must not wait, wants no more. Anything but
+        whole texts ends it too, and is dealt with as by `read`; the messages of that read are returned."""
+        if self._protocol.state is not OPEN:
+            return self.read()
+        ended, passed_on, messages = False, b"", [b""]
+
+        def texts(data: bytes) -> bool:
+            nonlocal ended, passed_on, messages
+            messages = []
+            if not data:
+                ended = True
+                return False
+            passed_on = self._splitter.take(data, messages)
+            if passed_on:
+                return False
+            if self.recorder is not None:
+                self.recorder.keep_all(self.wire.arrived_at, "received", messages)
+            return not messages or take(messages)
+
+        try:
+            self.wire.follow(texts)
+        except OSError:
+            return self._lost()
+        if ended:
+            return self._receive(b"")
+        if not passed_on:
+            return []
+        self._pass_on(passed_on, messages)
+        return self._received(messages)
 
     def peek(self) -> list[bytes] | None:
         """As `read`, but None when nothing has arrived; never waits."""
@@ -159,6 +188,11 @@ class Channel:
             self._end(Closed(now_ns(), False, None, "network", "reset"))
             return []
         return None if data is None else self._receive(data)
+
+    def _lost(self) -> list[bytes]:
+        if self.expired() is None:
+            self._end(Closed(now_ns(), False, None, "network", "reset"))
+        return []
 
     def expired(self) -> Expired | None:
         """The limit of ours that has passed."""
@@ -172,8 +206,8 @@ class Channel:
 
     def _receive(self, data: bytes) -> list[bytes]:
         protocol = self._protocol
-        open_before = self.closed is None
         messages: list[bytes] = []
+        open_before = self.closed is None
         if data:
             self._split(data, messages)
         elif self.expired() is None:
@@ -181,6 +215,11 @@ class Channel:
             how = "fin" if protocol.handshake_exc is None or self._response is None else "protocol"
             self._end(Closed(self.wire.arrived_at, True, None, "peer", how))
             self._events(messages)
+        return self._received(messages, open_before=open_before)
+
+    def _received(self, messages: list[bytes], *, open_before: bool = True) -> list[bytes]:
+        """Answers what wants an answer, keeps the messages of one read, and looks whether all was allowed."""
+        protocol = self._protocol
         if protocol.writes:
             self._flush()  # pongs and close echoes must not wait for our bookkeeping
         if self.recorder is not None:
@@ -200,18 +239,18 @@ class Channel:
             self._events(messages)
             data = data[end:]
         if protocol.state is OPEN:
-            passed_on = splitter.take(data, messages)
-            while passed_on:
-                protocol.receive_data(passed_on)
-                self._events(messages)
-                if protocol.state is not OPEN:
-                    data = b""
-                    break
-                passed_on = splitter.take(b"", messages)
-            else:
-                return
-        protocol.receive_data(splitter.rest() + data)
-        self._events(messages)
+            self._pass_on(splitter.take(data, messages), messages)
+        else:
+            protocol.receive_data(splitter.rest() + data)
+            self._events(messages)
+
+    def _pass_on(self, passed_on: bytes, messages: list[bytes]) -> None:
+        """Gives the protocol what the splitter does not take, and goes on with what stands behind it."""
+        protocol, splitter = self._protocol, self._splitter
+        while passed_on:
+            protocol.receive_data(passed_on)
+            self._events(messages)
+            passed_on = splitter.take(b"", messages) if protocol.state is OPEN else splitter.rest()
 
     def _events(self, messages: list[bytes]) -> None:
         for event in self._protocol.events_received():

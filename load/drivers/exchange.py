@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httptools
@@ -30,7 +30,7 @@ class Reply:
     __slots__ = ("_body", "_closes", "_parser", "complete", "headers", "headers_done", "keep_alive", "status")
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
         self._closes = True
         self.status = 0
@@ -42,6 +42,10 @@ class Reply:
     def feed(self, data: bytes) -> None:
         """Raises httptools.HttpParserError for what is no HTTP."""
         self._parser.feed_data(data)
+
+    def close(self) -> None:
+        """Nothing is fed any more. The parser knows the reply: they would wait for a search for cycles."""
+        self._parser = None
 
     def feed_eof(self) -> None:
         """The connection ended; this completes a body that only the end of the connection delimits."""
@@ -114,11 +118,33 @@ class Exchange:
 
     def step(self) -> Closed | Expired | None:
         """One read into the reply; how it ended too early, None while all is well."""
-        wire, reply = self.wire, self.reply
         try:
-            data = wire.read()
+            data = self.wire.read()
         except OSError:
-            return self._expired() or Closed(now_ns(), False, None, "network", "reset")
+            return self._lost()
+        return self._feed(data)
+
+    def follow(self, take: Callable[[], bool]) -> Closed | Expired | None:
+        """As `step`, again and again, with a call of `take`, which must not wait, behind each but the last:
+        until it wants no more, the reply is complete, or ended too early."""
+        ended: Closed | Expired | None = None
+
+        def more(data: bytes) -> bool:
+            nonlocal ended
+            ended = self._feed(data)
+            return ended is None and not self.reply.complete and take()
+
+        try:
+            self.wire.follow(more)
+        except OSError:
+            return self._lost()
+        return ended
+
+    def _lost(self) -> Closed | Expired:
+        return self._expired() or Closed(now_ns(), False, None, "network", "reset")
+
+    def _feed(self, data: bytes) -> Closed | Expired | None:
+        wire, reply = self.wire, self.reply
         if data:
             try:
                 reply.feed(data)
@@ -216,6 +242,7 @@ class Connection:
     def release(self, exchange: Exchange) -> None:
         """Takes the connection of an exchange back, or ends it."""
         exchange.wire.unwatch()
+        exchange.reply.close()
         if exchange.reply.complete and exchange.reply.keep_alive:
             self.wire = exchange.wire
         else:

@@ -88,7 +88,8 @@ class Body:
         accepted = False
         try:
             while not self.answer.ended:
-                ended = exchange.step()
+                follow = accepted and self.turn.drop_after is None
+                ended = exchange.follow(self._more) if follow else exchange.step()
                 if not accepted and exchange.headers_at is not None and self._is_stream():
                     accepted = True
                     self._accepted(exchange.headers_at)
@@ -126,6 +127,10 @@ class Body:
             self._end(Finished(at) if whole else Closed(at, True, None, "peer", "fin"))
         elif ended is not None:
             self._end(ended)
+
+    def _more(self) -> bool:
+        self._take(self.exchange.reply.take())
+        return not self.answer.ended
 
     def _is_stream(self) -> bool:
         reply = self.exchange.reply

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -151,7 +151,7 @@ class MappedWebSocketDriver:
             emit(Sent(answer.sent_at, turn.intended_ns, channel.correlation_id, handshake_ns))
             acted = turn.cancel_after is None and turn.drop_after is None
             while not answer.ended:
-                self._step(channel, answer, emit)
+                self._step(channel, answer, wait, emit, follow=acted)
                 if not acted and not answer.ended:
                     acted = self._act(channel, answer, turn, emit)
         finally:
@@ -159,11 +159,17 @@ class MappedWebSocketDriver:
             channel.recorder = None
         return answer
 
-    def _step(self, channel: Channel, answer: Answer, emit: Emit) -> None:
-        messages = channel.read()
-        if messages:
-            wire = channel.wire
+    def _step(self, channel: Channel, answer: Answer, wait: Wait, emit: Emit, *, follow: bool) -> None:
+        """One read; follow: reads, as long as nothing else is to be done."""
+        wire = channel.wire
+
+        def take(messages: Sequence[bytes]) -> bool:
             answer.take([parse(one) for one in messages], wire.arrived_at, wire.read_at)
+            return not answer.ended and wait.expired is None
+
+        messages = channel.follow(take) if follow else channel.read()
+        if messages:
+            take(messages)
         ended = channel.closed or channel.expired()
         if ended is not None:
             self.channel = None

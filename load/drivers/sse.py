@@ -137,10 +137,14 @@ class Following:
             self.exchange.finish()
 
     def _step(self) -> None:
-        """One read and all that it brought."""
+        """Reads, and all that they brought, until there is something to do."""
         exchange = self.exchange
-        ended = exchange.step()
         reply = exchange.reply
+        left_alone = self.cancel_after is None and self.turn.drop_after is None
+        if left_alone and reply.headers_done and self._is_stream():
+            ended = exchange.follow(self._more)
+        else:
+            ended = exchange.step()
         if reply.headers_done and not self._is_stream():
             if ended is None and not reply.complete:
                 return
@@ -158,6 +162,10 @@ class Following:
             self.emit(Beat(ended.at, "unfinished"))
         if ended is not None and not (isinstance(ended, Closed) and self._resumed()):
             self._end(ended)
+
+    def _more(self) -> bool:
+        self._take(self.exchange.reply.take())
+        return not self.ended
 
     def _is_stream(self) -> bool:
         reply = self.exchange.reply

@@ -261,13 +261,13 @@ class Following:
             self.channel.recorder = None
 
     def _step(self) -> None:
-        """One read and all that it brought."""
+        """Reads, and all that they brought, until there is something to do."""
         channel = self.channel
-        messages = channel.read()
+        messages = channel.follow(self._more) if self.trigger < 0 else channel.read()
         if messages:
             self._take(messages)
-            if self.ended or channel is not self.channel:
-                return
+        if self.ended or channel is not self.channel:
+            return
         closed = channel.closed
         if closed is not None:
             self.driver.forget(channel)
@@ -278,6 +278,10 @@ class Following:
         if expired is not None:
             self.driver.forget(channel)
             self._end(expired)
+
+    def _more(self, messages: Sequence[bytes]) -> bool:
+        self._take(messages)
+        return not self.ended and self.wait.expired is None
 
     def _take(self, messages: Sequence[bytes]) -> None:
         """The frames of one read, those behind a terminal one included."""

@@ -7,12 +7,13 @@ import errno
 import socket
 import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from load.drivers.clock import CLOCK, CONTROL_BYTES, Clock, ask_for_stamps, now_ns
 from load.drivers.route import Route, route_of
 from load.drivers.tls import TRUST, Tls, Trust
+from load.drivers.waiting import WAITING
 from load.drivers.watchdog import WATCHDOG, Wait, Watchdog, pending
 from load.errors import LocalFault, UsageError
 
@@ -149,6 +150,15 @@ class Wire:
                 break
             text = tls.decrypt(data)
         return text
+
+    def follow(self, take: Callable[[bytes], bool]) -> None:
+        """Hands over every read, the empty one of the end too, until `take`, which must not wait, wants no
+        more. Raises OSError."""
+        if self._tls is None:
+            WAITING.follow(self.sock, lambda: take(self._receive(awaited=True)))
+            return
+        while take(self.read()):
+            pass
 
     def _receive(self, *, awaited: bool) -> bytes:
         data, ancillary, _, _ = self.sock.recvmsg(BUFFER_BYTES, CONTROL_BYTES)
