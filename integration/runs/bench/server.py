@@ -195,23 +195,27 @@ class Server:
     def receive(self, peer: Peer) -> None:
         try:
             data = peer.sock.recv(65536)
-        except ConnectionError:
+            peer.data += data
+            for _ in range(peer.requests()):
+                self.begin(peer)
+        except ConnectionError:  # it asked, and left
             data = b""
-        peer.data += data
-        for _ in range(peer.requests()):
-            if not self.streams:
-                print("began", flush=True)  # noqa: T201
-            name = f"exe_{len(self.streams):032x}"
-            stream = Stream(peer, name, self.chunks, time.perf_counter_ns() + self.pace_ns)
-            self.streams.append(stream)
-            fields = {"type": "started", "seq": 1, "execution_id": name, "session_id": "s", "done": False}
-            peer.sock.send(peer.wrap("started", 1, json.dumps(fields).encode(), name))
-            heapq.heappush(self.due, (stream.began, len(self.streams), stream))
         if not data or peer.gone:
             peer.gone = True
             del self.peers[peer.sock.fileno()]
             self.poll.unregister(peer.sock)
             peer.sock.close()
+
+    def begin(self, peer: Peer) -> None:
+        """An answer. Raises ConnectionError."""
+        if not self.streams:
+            print("began", flush=True)  # noqa: T201
+        name = f"exe_{len(self.streams):032x}"
+        stream = Stream(peer, name, self.chunks, time.perf_counter_ns() + self.pace_ns)
+        self.streams.append(stream)
+        fields = {"type": "started", "seq": 1, "execution_id": name, "session_id": "s", "done": False}
+        peer.sock.send(peer.wrap("started", 1, json.dumps(fields).encode(), name))
+        heapq.heappush(self.due, (stream.began, len(self.streams), stream))
 
     def send_due(self) -> None:
         """One chunk of each stream that waits for it, and of nobody twice."""
