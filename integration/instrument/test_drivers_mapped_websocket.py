@@ -233,6 +233,35 @@ def test_messages_between_turns_reach_the_last_stream(
     assert (end(first), end(second)) == (expected, CLEAN)
 
 
+@pytest.mark.parametrize(
+    ("late", "expected"),
+    [
+        (frames(delta(9, "z")), ("BROKEN", "order", {"order": 1})),
+        (frames(done(6, "abc")), ("BROKEN", "duplicate", {"duplicate": 1})),
+    ],
+    ids=["a chunk", "its end again"],
+)
+def test_a_late_message_behind_the_next_one_said_is_of_the_last_stream(
+    late: list[bytes], expected: object
+) -> None:
+    """The next stream has no id yet, and does not take that of the last for its own."""
+
+    def script(peer: Peer) -> None:
+        peer.shake()
+        peer.message()
+        peer.send(*WHOLE)
+        peer.message()
+        peer.send(*late, *frames(*answer("ab", "exe_2")))
+        peer.gone()
+
+    with ScriptServer(script) as server:
+        user = driver(server)
+        first, second = follow(user), follow(user)
+        user.close()
+
+    assert (end(first), end(second), second.execution_id) == (expected, CLEAN, "exe_2")
+
+
 def test_messages_before_any_stream_are_nobodys() -> None:
     """They came on a connection on which nothing was asked."""
     with ScriptServer(unasked) as server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from load.metrics.outcomes import KEPT_IDS, Outcomes, Unexpected
+from load.metrics.outcomes import KEPT_IDS, OPENED, Outcomes, Unexpected
 
 MS = 1_000_000
 
@@ -96,3 +96,14 @@ def test_codes_of_two_processes_add_up() -> None:
 
     assert (one + other).told == {"chat": {"capacity": 3, "internal": 1}, "feedback": {"422": 1}}
     assert one.told == {"chat": {"capacity": 2}}
+
+
+def test_connections_of_two_processes_add_up() -> None:
+    """By label and by what became of them."""
+    one, other = Outcomes(), Outcomes()
+    one.connection("chat", OPENED)
+    one.connection("chat", OPENED)
+    other.connection("chat", OPENED)
+    other.connection("chat", "1012")
+
+    assert (one + other).connections == {"chat": {OPENED: 3, "1012": 1}}

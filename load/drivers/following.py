@@ -40,7 +40,8 @@ def values_of(turn: Turn, values: Mapping[str, str], id_: str | None = None) -> 
 class Answer:
     """One stream on its way: takes the messages of each read, emits what they mean.
 
-    id: by the peer's own word. chunks: so many have come. ended: a terminal event was emitted.
+    id: by the peer's own word. chunks: so many have come. ended: a terminal event was emitted. former: the
+    answer before on the same connection, whose late messages are its own.
     """
 
     __slots__ = (
@@ -52,11 +53,20 @@ class Answer:
         "_wait",
         "chunks",
         "ended",
+        "former",
         "id",
         "sent_at",
     )
 
-    def __init__(self, speech: Speech, turn: Turn, emit: Emit, wait: Wait, sent_at: int) -> None:
+    def __init__(
+        self,
+        speech: Speech,
+        turn: Turn,
+        emit: Emit,
+        wait: Wait,
+        sent_at: int,
+        former: Answer | None = None,
+    ) -> None:
         self._speech = speech
         self._turn = turn
         self._emit = emit
@@ -67,6 +77,7 @@ class Answer:
         self.chunks = 0
         self.ended = False
         self.sent_at = sent_at
+        self.former = former
 
     def take(self, messages: Sequence[Message | None], at: int, read_at: int) -> None:
         """All messages of one read, those behind a terminal one included. None: a comment."""
@@ -98,9 +109,13 @@ class Answer:
         if message.fields is None and speech.dialect.framing != "text" and not meaning.rules:
             self._emit(Garbled(stamp[0], f"no JSON: {message.raw[:64]!r}"))
             return
-        if named is not None and self.id is not None and named != self.id:
-            self._emit(Stray(stamp[0], named))
-            return
+        if named is not None and named != self.id:
+            if self.former is not None and named == self.former.id:
+                self.former.take([message], stamp[0], stamp[1])
+                return
+            if self.id is not None:
+                self._emit(Stray(stamp[0], named))
+                return
         self.id = self.id or named
         for rule in meaning.rules:
             if rule.kind == "usage":

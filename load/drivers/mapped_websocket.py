@@ -80,8 +80,9 @@ class MappedWebSocketDriver:
         if not isinstance(found, Channel):
             emit(found)
             return
-        self._last = None
-        self._last = self._follow(found, turn, emit, handshake_ns)
+        # A turn that is killed leaves nobody to send late messages to, and a new connection brings none.
+        former, self._last = (self._last if handshake_ns is None else None), None
+        self._last = self._follow(found, turn, emit, handshake_ns, former)
 
     def _connect(self, limits: Limits) -> Channel | Unusable:
         """A new connection, its opening messages said and the peer ready."""
@@ -136,7 +137,9 @@ class MappedWebSocketDriver:
                 channel.wire.shut()
                 return
 
-    def _follow(self, channel: Channel, turn: Turn, emit: Emit, handshake_ns: int | None) -> Answer:
+    def _follow(
+        self, channel: Channel, turn: Turn, emit: Emit, handshake_ns: int | None, former: Answer | None
+    ) -> Answer:
         if turn.recorder is not None:
             channel.recorder = Recorder(turn.recorder)
         fields = {**self.dialect.body.filled(values_of(turn, self.values)), **turn.extra}
@@ -145,7 +148,7 @@ class MappedWebSocketDriver:
         if not self.dialect.announces or limits.first_delta_ns < limits.accept_ns:
             wait.start("first_delta", began, limits.first_delta_ns)
         channel.wire.watch(wait)
-        answer = Answer(self.speech, turn, emit, wait, began)
+        answer = Answer(self.speech, turn, emit, wait, began, former)
         try:
             answer.sent_at = send(channel, orjson.dumps(fields))
             emit(Sent(answer.sent_at, turn.intended_ns, channel.correlation_id, handshake_ns))
@@ -157,6 +160,7 @@ class MappedWebSocketDriver:
         finally:
             channel.wire.unwatch()
             channel.recorder = None
+            answer.former = None
         return answer
 
     def _step(self, channel: Channel, answer: Answer, wait: Wait, emit: Emit, *, follow: bool) -> None:
