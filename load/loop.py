@@ -10,6 +10,7 @@ import gc
 import inspect
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from socket import socket
 from typing import Any, Final
 
@@ -65,10 +66,9 @@ def by_the_loop(sock: socket, step: Step) -> None:
         except BlockingIOError:  # it was read meanwhile, or never there
             return
         except Exception as error:  # noqa: BLE001 - it belongs to whoever follows, not to the loop
-            failure = error
-            ROUNDS.add(lambda: waiter.throw(failure))
+            ROUNDS.add(partial(waiter.throw, error))
         else:
-            ROUNDS.add(lambda: waiter.switch(None))
+            ROUNDS.add(partial(waiter.switch, None))
         watcher.stop()
 
     sock.settimeout(0)

@@ -40,7 +40,7 @@ from load.conclude import conclude
 from load.crewed import await_reports, take_part, tell_facts
 from load.crowd import crowd, weigh
 from load.decide import conclude_comparison
-from load.distributed import LAST, PART, WINDOWS, fingerprint, windows_of
+from load.distributed import LAST, PART, WINDOWS, Shift, fingerprint, windows_of
 from load.errors import ExitCode, InvalidRun, LoadError, LocalFault, TargetDown, UsageError
 from load.feeding import Feeding
 from load.front import announce, check_port, exiting, leave, one_at_a_time
@@ -190,17 +190,18 @@ class Plugin:
             gevent.spawn(seek, self.run, self.runner, self.began_ns, self.feeding.set_rate, self.stop_test)
 
     def on_spawning_complete(self, **_: Any) -> None:
-        run = self.run
-        if self.worker is not None:
-            settle()
-        if run is not None and run.ledger.windows is None:
-            settle()
-            windows = run.open_windows(self.began_ns)
-            if isinstance(self.runner, MasterRunner):
-                self.runner.send_message(WINDOWS, dict(windows_of(windows)))
-            elif run.options.is_open and run.search is None:
-                assert self.feeding is not None
-                self.feeding.begin(time.perf_counter_ns(), run.options.rate)
+        part = self.run if self.worker is None else self.worker.shift
+        if part is None or part.ledger.windows is not None:
+            return
+        settle()
+        if isinstance(part, Shift):
+            return  # the master opens the windows
+        windows = part.open_windows(self.began_ns)
+        if isinstance(self.runner, MasterRunner):
+            self.runner.send_message(WINDOWS, dict(windows_of(windows)))
+        elif part.options.is_open and part.search is None:
+            assert self.feeding is not None
+            self.feeding.begin(time.perf_counter_ns(), part.options.rate)
 
     def on_test_stopping(self, **_: Any) -> None:
         session = self.session

@@ -1,4 +1,7 @@
-"""Frames that are none, too many, too large, too late, or cut off in the middle: the rest of rows F."""
+"""Frames that are none, too many, too large, too late, or cut off in the middle: the rest of rows F.
+
+Long because the rows F share one server and the same few raw clients.
+"""
 
 from __future__ import annotations
 

@@ -154,14 +154,15 @@ class Channel:
         whole texts ends it too, and is dealt with as by `read`; the messages of that read are returned."""
         if self._protocol.state is not OPEN:
             return self.read()
-        ended, passed_on, messages = False, b"", [b""]
+        ended, passed_on = False, b""
+        messages: list[bytes] = []
 
         def texts(data: bytes) -> bool:
             nonlocal ended, passed_on, messages
-            messages = []
             if not data:
                 ended = True
                 return False
+            messages = []
             passed_on = self._splitter.take(data, messages)
             if passed_on:
                 return False
@@ -206,8 +207,8 @@ class Channel:
 
     def _receive(self, data: bytes) -> list[bytes]:
         protocol = self._protocol
-        messages: list[bytes] = []
         open_before = self.closed is None
+        messages: list[bytes] = []
         if data:
             self._split(data, messages)
         elif self.expired() is None:

@@ -64,6 +64,9 @@ class Splitter:
                     return b""
                 at = begin + size
                 messages.append(data[begin:at])
+            if at == end:
+                self._rest = b""
+                return b""
         stop = self._pass_on(data, at)
         self._rest = data[stop:]
         return data[at:stop]

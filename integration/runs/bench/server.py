@@ -209,7 +209,7 @@ class Server:
     def begin(self, peer: Peer) -> None:
         """An answer. Raises ConnectionError."""
         if not self.streams:
-            print("began", flush=True)  # noqa: T201
+            print("began", flush=True)  # noqa: T201 - whoever started it waits for this line
         name = f"exe_{len(self.streams):032x}"
         stream = Stream(peer, name, self.chunks, time.perf_counter_ns() + self.pace_ns)
         self.streams.append(stream)
