@@ -58,11 +58,11 @@ apart: $(STAMP)
 .venv-bench/.lock-%: | $(STAMP)
 	rm -rf .venv-bench
 	$(BIN)/python -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
 		-r integration/runs/bench/requirements.lock
 	touch $@
 
-# Sixty error sites of the backend, each made wrong; goes on where it was stopped: make mutate SEED=2 ARGS=--load
+# Sixty error sites of the backend, each made wrong; goes on where it was stopped: make mutate SEED=2 ARGS="--by both"
 mutate: $(STAMP)
 	$(BIN)/python -m integration.mutate --seed $(SEED) $(ARGS)
 
@@ -88,12 +88,13 @@ format: $(STAMP)
 
 setup: $(STAMP)
 
-# The name of the stamp holds the sum of the lock: when it was written does not matter.
+# The name of the stamp holds the sum of the lock: when it was written does not matter. The lock is whole, and
+# an older pip (before 23.3) would look for the newest of what an extra asks for, and stop at its missing hash.
 $(STAMP): | requirements.lock
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv was found; install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements.lock
 	touch $@
 
 # Needs uv on the PATH. The lock holds hashes and markers for every platform, and names no registry.

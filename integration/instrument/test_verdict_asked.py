@@ -20,10 +20,18 @@ def row(status: str = "COMPLETED", code: str | None = None, model: str = SIM, wo
     return Stored(status, code, model, word)
 
 
-def asked(ended: str | None = "done", *, chunks: int = 3, after_ns: int = 0, word: str = WORD) -> Asked:
+def asked(
+    ended: str | None = "done",
+    *,
+    chunks: int = 3,
+    after_ns: int = 0,
+    word: str = WORD,
+    finished: bool = False,
+) -> Asked:
     """One request that ended so long after AT_NS."""
     written = array("q", range(AT_NS - chunks, AT_NS))
-    return Asked(word, SIM, AT_NS - 10, written, ended, None if ended is None else AT_NS + after_ns)
+    ended_ns = None if ended is None else AT_NS + after_ns
+    return Asked(word, SIM, AT_NS - 10, written, ended, ended_ns, finished)
 
 
 TOLD = Seen(TerminalState.CANCELLED, "client", AT_NS)
@@ -43,6 +51,8 @@ FAILED = row("FAILED", "provider_unavailable")
         (row(), None, [asked(), asked()], "asked again after the first chunk"),
         (row(), None, [], "the row is COMPLETED, the provider was never asked"),
         (row(), None, [asked("peer")], "the row is COMPLETED, the provider's stream ended peer"),
+        # The end mark was not waited for.
+        (row(), None, [asked("peer", finished=True)], None),
         (row(), None, [asked(None)], "the row is COMPLETED, the provider's stream is open"),
         (FAILED, None, [], None),  # nothing listened there
         (FAILED, None, [asked("rst", chunks=0), asked("rst", chunks=0)], None),

@@ -19,7 +19,8 @@ from integration.mutate.operators import Mutation
 class Entry:
     """killed_by: a test; None with a `stage`: survived all tests; None without: not tried.
     confirmed: that test passes where nothing is changed.
-    named: what a load run said; empty: it ran and said nothing; None: it did not run."""
+    named: what a load run said; empty: nothing; None: it was not asked.
+    met: whether a load run of the unchanged tree came to its place; only then is there one of the mutant."""
 
     site: str
     operator: str
@@ -34,6 +35,7 @@ class Entry:
     confirmed: bool = False
     seconds: float = 0.0
     named: str | None = None
+    met: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -81,7 +83,7 @@ class Ledger:
         fresh = entry_of(mutation)
         found = self._known.get(fresh.key, fresh)
         if found.survived and found.tests_hash != tests_hash:
-            return replace(fresh, named=found.named)
+            return replace(fresh, named=found.named, met=found.met)
         return replace(found, place=fresh.place)
 
     def note(self, entry: Entry) -> None:

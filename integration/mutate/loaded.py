@@ -38,11 +38,17 @@ class Told:
 
 
 class Unchanged:
-    """Two runs of the tree without a change."""
+    """Two runs of the tree without a change. met: sites that one of them reached; `reached`: that both did.
+
+    Raises LoadError when they say that something is wrong."""
 
     def __init__(self, tree: Path) -> None:
         first, second = run(tree), run(tree)
+        for told in (first, second):
+            if told.code not in (ExitCode.PASS, ExitCode.INVALID):
+                raise LoadError(f"the unchanged tree ends with {told.code}: {'; '.join(told.reasons)}")
         self.reached = first.reached & second.reached
+        self.met = first.reached | second.reached
         self.reasons = {_kind(reason) for told in (first, second) for reason in told.reasons}
 
     def name(self, tree: Path) -> str:

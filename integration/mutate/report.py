@@ -46,7 +46,7 @@ def table(entries: Sequence[Entry], states: Mapping[str, str]) -> Iterator[str]:
         yield (
             f"{place:<58} {told}"
             if entry.named is None
-            else f"{place:<58} {told}; load: {entry.named or '-'}"
+            else f"{place:<58} {told}; load: {entry.named or ('nothing' if entry.met else 'not reached')}"
         )
 
 

@@ -25,6 +25,7 @@ class Asked:
 
     word: the first word of its message, which only one turn of a run begins with. written_ns: when each chunk
     was handed to the kernel. ended: `done`, `rst`, `fin` by the provider, `peer` by who asked; None: not yet.
+    finished: whether the provider had said before that the answer is whole.
     """
 
     word: str
@@ -33,6 +34,7 @@ class Asked:
     written_ns: array[int]
     ended: str | None
     ended_ns: int | None
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

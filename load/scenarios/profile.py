@@ -128,6 +128,11 @@ def simulated(how: str) -> AgentPlan:
     return AgentPlan("INTERN", model=f"sim:ttft=30,{how},seed=msg")
 
 
+MALFORMED: Final = ("noobject", "nochoices", "badchoice", "baddelta", "nul", "badutf8")
+TOO_LONG: Final = ("longline", "longevent", "openline")
+TOO_LONG_BYTES: Final = 262_200
+"""Just above the target's default of an event: a line that ends is found to be too long at its end."""
+
 AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
     {
         "steady": AgentPlan("AUTONOMOUS", model=ORDINARY_MODEL),
@@ -167,6 +172,18 @@ AGENTS: Final[Mapping[str, AgentPlan]] = MappingProxyType(
         "malformed_late": simulated("fail=badjson@3"),
         "reporting_early": simulated("fail=errorevent"),
         "reporting_late": simulated("fail=errorevent@3"),
+        "refusing": simulated("fail=400"),
+        "asking_later": simulated("fail=429,retry=soon"),
+        "filtered_early": simulated("fail=filter"),
+        "filtered_late": simulated("fail=filter@3"),
+        "paged": simulated("fail=page"),
+        "compressed": simulated("fail=gzip"),
+        "unmarked": simulated("n=6,fail=nodone"),
+        "reset_behind": simulated("n=6,fail=late-reset"),
+        "stalled_behind": simulated("n=6,fail=late-stall"),
+        "stalled_at_end": simulated("n=6,fail=done-stall"),
+        **{kind: simulated(f"fail={kind}@3") for kind in MALFORMED},
+        **{kind: simulated(f"fail={kind},long={TOO_LONG_BYTES}") for kind in TOO_LONG},
     }
 )
 """`endless` is slow but never silent: only the total deadline, a cancel or a lost client ends it. `closing`

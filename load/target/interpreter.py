@@ -66,7 +66,8 @@ def _environment(lock: Path, python: Path) -> Path:
     if complete.is_file():
         return made
     shutil.rmtree(folder, ignore_errors=True)
-    hashed = ["--require-hashes"] if "--hash=" in lock.read_text() else []
+    # A lock with hashes is whole: pip before 23.3 fails at what an extra asks for.
+    hashed = ["--require-hashes", "--no-deps"] if "--hash=" in lock.read_text() else []
     try:
         _must([str(python), "-m", "venv", str(folder)])
         _must(

@@ -97,6 +97,7 @@ def _asked(line: dict[str, Any]) -> Asked:
         written_ns=array("q", line["written_ns"]),
         ended=line["ended"],
         ended_ns=line["ended_at_ns"],
+        finished=line.get("finished", False),  # not in journals of earlier versions
     )
 
 

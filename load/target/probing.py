@@ -75,8 +75,9 @@ class Probing:
         return self._probes.errors + self._finder.failures
 
     def unhooked(self) -> list[str]:
-        """Files of the packages that are imported, and not through the hook."""
-        files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        """Files of the packages whose import has ended, and not through the hook."""
+        imported = [module for module in list(sys.modules.values()) if not _is_begun(module)]
+        files = (getattr(module, "__file__", None) for module in imported)
         names = {self._names[file] for file in files if file in self._names}
         return sorted(names - self._hooked)
 
@@ -118,6 +119,11 @@ class Probing:
             if first == len(self._sites):
                 self._sites += sites
             return (first, found, tree) if self._sites[first : first + len(sites)] == sites else None
+
+
+def _is_begun(module: ModuleType) -> bool:
+    """Whether its import has not ended: it is listed before its source is looked at."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
 def _parsed(path: str) -> tuple[ast.Module, str]:

@@ -3,7 +3,7 @@
 Journal and rows are joined by the first word of the message, which one turn of a run alone begins with.
 
     row              the journal's last entry of it                          earlier entries
-    COMPLETED        `done`                                                  without a chunk
+    COMPLETED        `done`, or finished before it ended                     without a chunk
     any other        none, or ended soon after the client was told           without a chunk
     of `embedded/*`  none                                                    none
 
@@ -81,7 +81,7 @@ def _of_one(row: Stored, seen: Seen | None, entries: list[Asked], *, forgotten: 
         return f"the row is {row.status}, the provider's stream is open"
     if row.status == "COMPLETED":
         how = f"the row is COMPLETED, the provider's stream ended {last.ended}"
-        return None if last.ended == "done" else how
+        return None if _whole(last) else how
     if seen is None or seen.ended_ns is None or last.ended_ns is None:
         return None
     most_ns = LOST_NS if seen == LEFT else TOLD_NS
@@ -90,10 +90,14 @@ def _of_one(row: Stored, seen: Seen | None, entries: list[Asked], *, forgotten: 
     return None
 
 
+def _whole(entry: Asked) -> bool:
+    return entry.ended == "done" or entry.finished
+
+
 def _of_several(rows: list[Stored], entries: list[Asked]) -> str | None:
     wired = [row for row in rows if not row.model.startswith(EMBEDDED)]
     completed = sum(row.status == "COMPLETED" for row in wired)
-    done = sum(entry.ended == "done" for entry in entries)
+    done = sum(_whole(entry) for entry in entries)
     if done < completed or (entries and not wired):
         return f"{completed} rows of one word are COMPLETED, {done} of the provider's streams ended done"
     return None

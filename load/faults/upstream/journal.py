@@ -42,6 +42,8 @@ class Entry:
     ended_at_ns: int | None = None
     ended: str | None = None
     """`done`, `rst`, `fin`: we; `peer`: the other side. None: still open."""
+    finished: bool = False
+    """Said that the answer is whole, however the stream ended then."""
     text_sha256: str | None = None
     _text: list[str] = field(default_factory=list)
 

@@ -103,6 +103,7 @@ class Performance:
                 await self._event(self._chunk({"role": "assistant", "content": ""}))
             case "finish", [reason]:
                 await self._event(self._chunk({}, reason))
+                self._entry.finished = True
             case "usage", [prompt, completion]:
                 counts = {"prompt_tokens": prompt, "completion_tokens": completion}
                 await self._event(

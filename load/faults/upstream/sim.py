@@ -6,10 +6,17 @@
     seed        a number, or `msg`: the first word of the last user message
     tag         makes the name unique
     fail, p     `KIND` or `KIND@k`: after k deltas, with probability p
+    retry       the `Retry-After` of a status
+    long        bytes of what is too long
 
 Kinds: a status · `once-` and a status (the first request of this name) · stall · comments · roles · reset
-· fin · truncate · nodone · badjson · errorevent · flood · pause (100 ms) · split. A leading `fb/` or `brk/`
-is ignored.
+· fin · truncate · errorevent · flood · pause (100 ms) · filter (the finish reason)
+instead of a stream  page (HTML with 200)
+of the whole stream  split (every byte by itself) · gzip (so it says)
+an event that is     badjson · noobject · nochoices · badchoice · baddelta · nul · badutf8
+                     · longline · longevent (lines that are not too long) · openline
+behind the finish    nodone · late-reset · late-stall, and behind the end mark: done-stall
+A leading `fb/` or `brk/` is ignored.
 """
 
 from __future__ import annotations
@@ -28,24 +35,30 @@ LONGEST: Final = 100_000
 """Operations of what goes on "for ever"."""
 EVERY_MS: Final = 100
 PAUSE_MS: Final = 100
-KINDS: Final = frozenset(
-    (
-        "stall",
-        "comments",
-        "roles",
-        "reset",
-        "fin",
-        "truncate",
-        "nodone",
-        "badjson",
-        "errorevent",
-        "flood",
-        "pause",
-        "split",
-    )
+EVENTS: Final[Mapping[str, bytes]] = {
+    "badjson": b'{"choices":[{"delta"',
+    "noobject": b"[]",
+    "nochoices": b'{"object":"chat.completion.chunk"}',
+    "badchoice": b'{"choices":["text"]}',
+    "baddelta": b'{"choices":[{"delta":"text"}]}',
+    "nul": b'{"choices":[{"delta":{"content":"\\u0000"}}]}',
+    "badutf8": b'{"choices":[{"delta":{"content":"\xff"}}]}',
+}
+"""What stands in an event that is none."""
+TOO_LONG: Final = frozenset(("longline", "longevent", "openline"))
+WHOLE: Final = frozenset(("split", "gzip"))
+BEHIND: Final = frozenset(("nodone", "late-reset", "late-stall", "done-stall"))
+GOES_ON: Final = frozenset(("comments", "roles", "flood", "pause"))
+KINDS: Final = (
+    frozenset(("stall", "reset", "fin", "truncate", "errorevent", "filter", "page"))
+    | EVENTS.keys()
+    | TOO_LONG
+    | WHOLE
+    | BEHIND
+    | GOES_ON
 )
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-CLOSING: Final = frozenset(("fin", "badjson", "errorevent"))
+CLOSING: Final = frozenset(("fin", "errorevent")) | EVENTS.keys() | TOO_LONG
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -63,6 +76,8 @@ class Sim:
     fail: str = ""
     after: int = 0
     p: float = 1.0
+    retry: str = ""
+    long: int = 0
 
     @property
     def status(self) -> int | None:
@@ -106,30 +121,40 @@ def script_of(asked: Wanted, *, seen: bool) -> Iterator[Operation]:
     draw = random.Random(seed)
     fails = bool(sim.fail) and random.Random(f"{seed}|{message}").random() < sim.p
     if fails and sim.status is not None and not (sim.once and seen):
-        yield "status", sim.status, {}, {"error": _told(sim.status)}
+        later = {"Retry-After": sim.retry} if sim.retry else {}
+        yield "status", sim.status, later, {"error": _told(sim.status)}
         return
     breaks = sim.fail if fails and sim.status is None else ""
+    if breaks == "page":
+        yield "status", 200, {}, "<!doctype html><title>Welcome</title>"
+        return
     if breaks == "split":
         yield "chunk_split", 1
     # Who ends a body and then the connection says so before. Else it may be asked again in between.
-    yield "sse_open", {"Connection": "close"} if breaks in CLOSING else {}
+    headers = {"Connection": "close"} if breaks in CLOSING else {}
+    yield "sse_open", headers | ({"Content-Encoding": "gzip"} if breaks == "gzip" else {})
     yield ("role",)
     limit = sim.n if asked.most is None else min(sim.n, asked.most)
     for number in range(limit):
-        if breaks and number == sim.after and breaks not in ("nodone", "split"):
-            yield from _break(breaks)
-            if breaks not in ("comments", "roles", "flood", "pause"):
+        if breaks and number == sim.after and breaks not in WHOLE | BEHIND:
+            yield from _break(breaks, sim.long)
+            if breaks not in GOES_ON:
                 return
         spread = _spread(draw, sim.jit)
         yield "sleep", (sim.ttft if number == 0 else sim.gap) * spread
         yield "delta", _text(draw, number, sim.size, wide=breaks == "split")
-    if breaks and sim.after >= limit and breaks not in ("nodone", "split"):
-        yield from _break(breaks)
+    if breaks and sim.after >= limit and breaks not in WHOLE | BEHIND:
+        yield from _break(breaks, sim.long)
     yield "finish", "stop" if limit == sim.n else "length"
+    if breaks.startswith("late-"):
+        yield (("rst",) if breaks == "late-reset" else ("stall",))
+        return
     if asked.usage:
         yield "usage", asked.prompt_tokens, limit
     if breaks != "nodone":
         yield ("done",)
+    if breaks == "done-stall":
+        yield ("stall",)
 
 
 def _told(status: int) -> Mapping[str, object]:
@@ -138,13 +163,19 @@ def _told(status: int) -> Mapping[str, object]:
     return {"message": "as asked", "type": kind, "param": None, "code": None}
 
 
-def _break(kind: str) -> Iterator[Operation]:
+def _break(kind: str, long: int) -> Iterator[Operation]:
+    if kind in EVENTS:
+        yield from (_raw(b"data: %b\n\n" % EVENTS[kind]), ("fin",))
+        return
+    if kind in TOO_LONG:
+        yield from (_raw(_too_long(kind, long)), ("fin",))
+        return
     ways: dict[str, Sequence[Operation]] = {
         "stall": [("stall",)],
         "reset": [("rst",)],
         "fin": [("fin",)],
-        "truncate": [("raw", base64.b64encode(b'data: {"choices":[{"del').decode()), ("truncate",)],
-        "badjson": [("raw", base64.b64encode(b'data: {"choices":[{"delta"\n\n').decode()), ("fin",)],
+        "truncate": [_raw(b'data: {"choices":[{"del'), ("truncate",)],
+        "filter": [("finish", "content_filter"), ("done",)],
         "errorevent": [
             ("error_event", {"message": "as asked", "type": "server_error", "code": 500}),
             ("fin",),
@@ -155,6 +186,17 @@ def _break(kind: str) -> Iterator[Operation]:
         "pause": [("sleep", PAUSE_MS)],
     }
     yield from ways[kind]
+
+
+def _raw(data: bytes) -> Operation:
+    return "raw", base64.b64encode(data).decode()
+
+
+def _too_long(kind: str, long: int) -> bytes:
+    """So many bytes: of a line, of two data lines of one event, or of a line that does not end."""
+    if kind == "longevent":
+        return 2 * (b"data: " + b"x" * (long // 2) + b"\n") + b"\n"
+    return b"data: ".ljust(long, b"x") + (b"\n\n" if kind == "longline" else b"")
 
 
 def _spread(draw: random.Random, sigma: float) -> float:

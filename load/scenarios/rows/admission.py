@@ -114,7 +114,9 @@ def agent_paused(user: Walker, name: str, expect: Expect) -> None:
     path = f"/api/agents/{agent}"
     driver = user.websocket(agent)
     user.stream(driver, user.turn("Are you there?"), DONE, "around_pause")
-    user.admin.request("POST", f"{path}/pause")
+    paused = [user.admin.request("POST", f"{path}/pause").status for _ in range(2)]
+    if paused != [200, 409]:
+        user.unexpected(name, expect, f"{paused} for a pause and another one")
     user.stream(driver, user.turn("And now?"), expect, name)
     user.stream(user.http(agent), user.turn("And over there?"), refused(409, "agent_paused"), "paused_http")
     user.admin.request("POST", f"{path}/resume")

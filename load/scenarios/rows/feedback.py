@@ -7,7 +7,7 @@ import functools
 from load.drivers.http import Response
 from load.scenarios.expect import DONE, Expect, refused
 from load.scenarios.rows.base import Walker, row
-from load.scenarios.rows.runs import beside
+from load.scenarios.rows.runs import UNKNOWN_RUN, beside, going
 
 EXISTS = refused(409, "feedback_exists")
 
@@ -24,6 +24,30 @@ def no_rating(user: Walker, name: str, expect: Expect) -> None:
     """A rating without one."""
     body = {"execution_id": "exe_unknown", "feedback_type": "rating"}
     user.call("POST", f"/api/agents/{user.agent('steady')}/feedback", body, expect=expect, scenario=name)
+
+
+@row("B1", refused(422, "invalid_request"), harmless=True)
+def no_correction(user: Walker, name: str, expect: Expect) -> None:
+    """A correction without one."""
+    body = {"execution_id": "exe_unknown", "feedback_type": "correction"}
+    user.call("POST", f"/api/agents/{user.agent('steady')}/feedback", body, expect=expect, scenario=name)
+
+
+@row("B2", refused(404, "not_found"), harmless=True)
+def feedback_to_nobody(user: Walker, name: str, expect: Expect) -> None:
+    """A word about an answer that does not exist."""
+    body = {"execution_id": UNKNOWN_RUN, "feedback_type": "rating", "rating": 7}
+    user.call("POST", f"/api/agents/{user.agent('steady')}/feedback", body, expect=expect, scenario=name)
+
+
+@row("B2", refused(409, "conflict"), "endless", lasts_s=1.0)
+def feedback_early(user: Walker, name: str, expect: Expect) -> None:
+    """A word about an answer that still goes on."""
+    token = user.hold_token
+    with going(user, user.turn("Take your time."), token=token) as (execution_id,):
+        body = {"execution_id": execution_id, "feedback_type": "rating", "rating": 7}
+        path = f"/api/agents/{user.agent('endless')}/feedback"
+        user.book_call(user.http(token=token).request("POST", path, body), expect, name)
 
 
 @row("B3", EXISTS, "rated", lasts_s=1.0)

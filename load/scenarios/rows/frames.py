@@ -14,6 +14,7 @@ from load.scenarios.rows.runs import check_stored, ended
 
 STRIKES: Final = 5
 MESSAGE_BYTES: Final = 65_536
+MESSAGE_CHARS: Final = 16_000
 """The service's defaults."""
 FLOOD: Final = 100
 """Frames at once, five times what is allowed in a second."""
@@ -61,6 +62,24 @@ def empty_message(user: Walker, name: str, expect: Expect) -> None:
     if pointers != ["/message"]:
         user.unexpected(name, expect, f"{expect} that points at {pointers}")
     user.stream(driver, user.turn("And now a real question: what is the time?"), DONE, "after_error")
+
+
+@row("F3", error("invalid_request"), "intern")
+def long_message(user: Walker, name: str, expect: Expect) -> None:
+    """A message of one character too many."""
+    user.stream(user.websocket("intern"), user.turn("x" * (MESSAGE_CHARS + 1)), expect, name)
+
+
+@row("F7", error("invalid_request"), "intern")
+def unusable_frame(user: Walker, name: str, expect: Expect) -> None:
+    """A chat whose text could not be stored."""
+    user.stream(user.websocket("intern"), user.turn("Ring a bell: \0"), expect, name)
+
+
+@row("F8", error("unknown_action"), "intern", harmless=True)
+def unknown_action(user: Walker, name: str, expect: Expect) -> None:
+    """An action that nobody knows."""
+    user.stream(user.websocket("intern"), user.turn("Up and away!", extra={"action": "fly"}), expect, name)
 
 
 @row("F4", closed(1009), "endless", lasts_s=1.0)

@@ -64,6 +64,13 @@ def no_credential(user: Walker, name: str, expect: Expect) -> None:
         user.unexpected(name, expect, f"{expect} without WWW-Authenticate")
 
 
+@row("H1", refused(401, "unauthenticated"), "intern")
+def browser_without_origin(user: Walker, name: str, expect: Expect) -> None:
+    """A credential where only browsers have theirs, and no word of a page."""
+    offer = {"sec-websocket-protocol": f"{V1}, bearer.{user.token}"}
+    user.outcome(name, expect, knock(user, "intern", offer)[0])
+
+
 @row("H2", refused(401, "unauthenticated"), "intern")
 def malformed_token(user: Walker, name: str, expect: Expect) -> None:
     """A token that cannot be one."""
@@ -85,6 +92,12 @@ def foreign_origin(user: Walker, name: str, expect: Expect) -> None:
     """A page from elsewhere, or from the right host at another port, with a credential that is good."""
     origin = user.random.choice(("https://evil.example", f"{ORIGIN}:8443", ORIGIN.replace("s:", ":")))
     user.outcome(name, expect, knock(user, "intern", {**bearer(user.token), "origin": origin})[0])
+
+
+@row("H5", refused(403, "origin_forbidden"), "intern")
+def broken_origin(user: Walker, name: str, expect: Expect) -> None:
+    """One that cannot be read."""
+    user.outcome(name, expect, knock(user, "intern", {**bearer(user.token), "origin": "https://[::1"})[0])
 
 
 @row("H5", refused(403, "origin_forbidden"), "intern")

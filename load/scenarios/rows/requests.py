@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -36,16 +36,34 @@ UNUSABLE: Final = (
     (b'{"message": "Hi", "metadata": {"deep": [NaN]}}', "/metadata/deep/0"),
     (b'{"message": "Hi", "temperature": Infinity}', "/temperature"),
     (b'{"message": "Hi", "extra": 1}', "/extra"),
+    (b'{"message": "Hi", "metadata": ' + 16 * b'{"a": ' + b"1" + 16 * b"}" + b"}", "/metadata" + 15 * "/a"),
+    (30_000 * b"[" + 30_000 * b"]", ""),
+    (b'{"message": "Hi", "max_tokens": ' + 5000 * b"1" + b"}", ""),
+    (b'{"message": "Hi", "metadata": {"a": "' + 2048 * b"a" + b'"}}', "/metadata"),
 )
 """A body, and where it is wrong."""
 
-BEYOND: Final = ("page=0", "page=501&limit=20", "page=9223372036854775808", "limit=101", "limit=0")
+BEYOND: Final = ("page=0", "page=501&limit=20", "page=9223372036854775808", "limit=101", "limit=0", "page=x")
 
 
 def post(user: Walker, body: bytes, content_type: str = "application/json") -> Response:
     """These bytes as a chat."""
     path = f"/api/agents/{user.agent('steady')}/chat"
     return user.http().request("POST", path, body, {"content-type": content_type})
+
+
+def book_each(
+    user: Walker, name: str, expect: Expect, answers: Iterable[tuple[Response, str | None]]
+) -> None:
+    """Books the first answer that is not as declared, and asks no further; else the last one. Each stands
+    with the place that it has to point at, if any."""
+    for response, pointer in answers:
+        if refused(response.status, response.code) != expect:
+            break
+        errors = (response.json() or {}).get("errors") or [{}]
+        if pointer is not None and errors[0].get("pointer") != pointer:
+            user.unexpected(name, expect, f"a pointer to {errors[0].get('pointer')} for {pointer}")
+    user.book_call(response, expect, name)
 
 
 @row("L13", refused(413, "payload_too_large"))
@@ -75,26 +93,24 @@ def other_media_type(user: Walker, name: str, expect: Expect) -> None:
 
 @row("L13", refused(400, "invalid_request"))
 def not_json(user: Walker, name: str, expect: Expect) -> None:
-    """A body that cannot be read at all."""
-    user.book_call(post(user, user.random.choice(UNREADABLE)), expect, name)
+    """Bodies that cannot be read at all."""
+    bodies = user.random.sample(UNREADABLE, len(UNREADABLE))
+    book_each(user, name, expect, ((post(user, body), None) for body in bodies))
 
 
-@row("L14", refused(422, "invalid_request"))
+@row("L14", refused(422, "invalid_request"), lasts_s=1.0)
 def unusable_body(user: Walker, name: str, expect: Expect) -> None:
-    """A body that can be read, and not be used; the answer points at the place."""
-    body, pointer = user.random.choice(UNUSABLE)
-    response = post(user, body)
-    user.book_call(response, expect, name)
-    errors = (response.json() or {}).get("errors") or [{}]
-    if errors[0].get("pointer") != pointer:
-        user.unexpected(name, expect, f"a pointer to {errors[0].get('pointer')} for {pointer}")
+    """Bodies that can be read, and not be used; each answer points at the place."""
+    bodies = user.random.sample(UNUSABLE, len(UNUSABLE))
+    book_each(user, name, expect, ((post(user, body), pointer) for body, pointer in bodies))
 
 
 @row("L14", refused(422, "invalid_request"), harmless=True)
 def page_beyond(user: Walker, name: str, expect: Expect) -> None:
-    """A page or a size of it that there cannot be."""
-    query = user.random.choice(BEYOND)
-    user.call("GET", f"/api/agents?{query}", expect=expect, scenario=name)
+    """Pages and sizes of them that there cannot be."""
+    book_each(
+        user, name, expect, ((user.http().request("GET", f"/api/agents?{query}"), None) for query in BEYOND)
+    )
 
 
 @row(
