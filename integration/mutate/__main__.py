@@ -17,7 +17,7 @@ from pathlib import Path
 
 from integration.mutate.draw import drawn
 from integration.mutate.ledger import Entry, Ledger, hash_of_tests
-from integration.mutate.loaded import LoadError, Unchanged
+from integration.mutate.loaded import UNCHANGED_RUNS, LoadError, Unchanged
 from integration.mutate.operators import Mutation
 from integration.mutate.reaching import read
 from integration.mutate.report import killed, named, survivors, table
@@ -107,6 +107,7 @@ def _load_all(trees: Trees, mutants: Sequence[Mutation], ledger: Ledger) -> None
     if not left:
         return
     unchanged = Unchanged(trees.clean)
+    _say(f"{unchanged.alarms} of {UNCHANGED_RUNS} unchanged runs would be named beside the others")
     for number, mutation in enumerate(left, 1):
         entry = ledger.known(mutation, tests_hash)
         if mutation.site.id in unchanged.met:

@@ -1,6 +1,6 @@
 """One mutant against a load run: does its verdict, or its map of error paths, say that something is wrong?
 
-What a run of the unchanged tree says, and which paths two of those did not both reach, is no sign.
+What a run of the unchanged tree says, and a path that not all of those reached, is no sign.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from load.errors import ExitCode
 
 RUN_S = 30
 TIMEOUT_S = 240.0
+UNCHANGED_RUNS = 3
 NAMING = (ExitCode.BEHAVIOUR, ExitCode.OBJECTIVE, ExitCode.INVALID, ExitCode.TARGET_DOWN)
+HUNG = -1
 NO_SIGN = "INVALID: generator_late"
 """That says something about this machine, not about the mutant."""
 
@@ -29,7 +32,8 @@ class LoadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one run said. reached: sites that its load reached; sites: all there are."""
+    """What one run said. code: negative for one that did not end by itself. reached: sites that its load
+    reached; sites: all there are."""
 
     code: int
     reasons: tuple[str, ...]
@@ -38,30 +42,38 @@ class Told:
 
 
 class Unchanged:
-    """Two runs of the tree without a change. met: sites that one of them reached; `reached`: that both did.
+    """Runs of the tree without a change. met: sites that one of them reached. alarms: how many of these runs
+    would be named beside the others.
 
-    Raises LoadError when they say that something is wrong."""
+    Raises LoadError when one says that something is wrong."""
 
     def __init__(self, tree: Path) -> None:
-        first, second = run(tree), run(tree)
-        for told in (first, second):
+        self._told = tuple(run(tree) for _ in range(UNCHANGED_RUNS))
+        for told in self._told:
             if told.code not in (ExitCode.PASS, ExitCode.INVALID):
                 raise LoadError(f"the unchanged tree ends with {told.code}: {'; '.join(told.reasons)}")
-        self.reached = first.reached & second.reached
-        self.met = first.reached | second.reached
-        self.reasons = {_kind(reason) for told in (first, second) for reason in told.reasons}
+        self.met = frozenset[str]().union(*(told.reached for told in self._told))
+        self.alarms = sum(
+            bool(sign(told, [other for other in self._told if other is not told])) for told in self._told
+        )
 
     def name(self, tree: Path) -> str:
         """The first sign in a run of that tree; empty when there is none."""
-        told = run(tree)
-        if told.code in NAMING:
-            for reason in told.reasons:
-                if _kind(reason) not in self.reasons and not reason.startswith(NO_SIGN):
-                    return reason
-        if told.code == ExitCode.TARGET_DOWN or (told.code < 0 and not told.reasons):
-            return f"exit code {told.code}"
-        lost = sorted((self.reached & told.sites) - told.reached)
-        return f"{len(lost)} paths lost: {lost[0]}" if lost else ""
+        return sign(run(tree), self._told)
+
+
+def sign(told: Told, unchanged: Sequence[Told]) -> str:
+    """What a run says that none of the unchanged ones says; empty for nothing.
+
+    A finding, the end of the target or a hang; else a path that all of those reached, and it did not."""
+    known = {_kind(reason) for one in unchanged for reason in one.reasons}
+    if told.code in NAMING or told.code < 0:
+        for reason in told.reasons or (f"exit code {told.code}",):
+            if _kind(reason) not in known and not reason.startswith(NO_SIGN):
+                return reason
+    always = frozenset.intersection(*(one.reached for one in unchanged))
+    lost = sorted((always & told.sites) - told.reached)
+    return f"{len(lost)} paths lost: {lost[0]}" if lost else ""
 
 
 def run(tree: Path) -> Told:
@@ -93,7 +105,7 @@ def run(tree: Path) -> Told:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        return Told(-1, (f"hang: longer than {TIMEOUT_S:.0f} s",), frozenset(), frozenset())
+        return Told(HUNG, (f"hang: longer than {TIMEOUT_S:.0f} s",), frozenset(), frozenset())
     new = [folder for folder in _folders(reports) if folder not in before]
     if not new:
         return Told(code, (f"no report, exit code {code}",), frozenset(), frozenset())
